@@ -1,0 +1,290 @@
+"""The dated catalogue: plans and prices, targets, calendars, products. Data, checked on load.
+
+`load` reads a TOML file (the shipped `catalogue.toml` by default); the first mistake raises CatalogueError with
+file, entry and reason. Entries are found by local date; nothing in it is ever changed, only added to.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from ledger.errors import LedgerError
+from ledger.rules.calendars import Calendar
+from ledger.rules.grants import LEVELS
+from ledger.rules.money import CURRENCIES, parse_amount
+from ledger.rules.sla import PRIORITIES
+
+_NOTICE = timedelta(days=30)
+_LIMIT = re.compile(r"([0-9]{1,4})(h|m|s)")
+_SECONDS = {"h": 3600, "m": 60, "s": 1}
+TERMS = ("monthly", "yearly", "addon")
+
+
+class CatalogueError(LedgerError):
+    """The catalogue has a mistake: `file`, `entry` and `why` name it. The ledger does not start with it."""
+
+    def __init__(self, file: str, entry: str, why: str) -> None:
+        super().__init__("catalogue_wrong", file=file, entry=entry, why=why)
+
+
+class _Plan(msgspec.Struct, forbid_unknown_fields=True):
+    tickets: int
+    monthly: str
+    yearly: str
+    addon: str
+
+
+class _Limits(msgspec.Struct, forbid_unknown_fields=True):
+    low: str
+    medium: str
+    high: str
+
+
+class _Prices(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
+    since: date
+    published: date
+    GTQ: dict[str, _Plan]
+    USD: dict[str, _Plan] = {}
+
+
+class _Targets(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
+    version: str
+    since: date
+    basic: _Limits
+    advanced: _Limits
+    corporate: _Limits
+    calendar: str
+    calendars: dict[str, dict[str, str]] = {}
+
+
+class _Confirmations(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
+    version: str
+    since: date
+    es: dict[str, str]
+    en: dict[str, str]
+
+
+class _Calendar(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
+    name: str
+    version: int
+    since: date
+    zone: str
+    week: dict[str, list[list[str]]]
+    dates: dict[str, list[list[str]]] = {}
+
+
+class _Products(msgspec.Struct, forbid_unknown_fields=True):
+    in_scope: list[str]
+
+
+class _Courtesy(msgspec.Struct, forbid_unknown_fields=True):
+    max_units: int
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    schema: int
+    zone: str
+    currency: str
+    products: _Products
+    courtesy: _Courtesy
+    prices: list[_Prices]
+    targets: list[_Targets]
+    confirmations: list[_Confirmations]
+    calendars: list[_Calendar]
+    plans_required_from: date | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A promise: answered before `limit_us` of counted microseconds in `calendar` ("name@version")."""
+
+    limit_us: int
+    calendar: str
+    policy: str
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """The loaded catalogue; every question is asked with a local date."""
+
+    zone: str
+    currency: str
+    in_scope: frozenset[str]
+    courtesy_cap: int
+    plans_required_from: date | None
+    _prices: list[_Prices] = field(repr=False)
+    _targets: list[_Targets] = field(repr=False)
+    _confirmations: list[_Confirmations] = field(repr=False)
+    _calendars: dict[str, Calendar] = field(repr=False)
+    _calendar_dates: list[tuple[date, str, int]] = field(repr=False)
+    _amounts: dict[tuple[int, str, str, str], tuple[int, int]] = field(repr=False)
+
+    def price(self, level: str, term: str, on: date, currency: str) -> tuple[int, int]:
+        """Return (units a month, gross in minor units) for buying on local date `on`."""
+        return self._amounts[(_at(self._prices, on), currency, level, term)]
+
+    def renewal_price(self, level: str, term: str, boundary: date, currency: str) -> tuple[int, int]:
+        """Return the terms of a renewal: a price reaches it 30 days after it was published (rule 11)."""
+        index = max(
+            i
+            for i, entry in enumerate(self._prices)
+            if i == 0 or (entry.since <= boundary and entry.published + _NOTICE <= boundary)
+        )
+        return self._amounts[(index, currency, level, term)]
+
+    def plan_needed(self, on: date) -> bool:
+        """Whether a request on local date `on` needs a plan (rule 10)."""
+        return self.plans_required_from is None or on >= self.plans_required_from
+
+    def covers_product(self, name: str) -> bool:
+        """Whether product `name` is in scope; "" (left out) is."""
+        return not name or name.casefold() in self.in_scope
+
+    def target(self, level: str, priority: str, on: date) -> Target:
+        """Return the promise for `level` and `priority` under the policy published for local date `on`."""
+        return self._target(self._targets[_at(self._targets, on)], level, priority, on)
+
+    def target_of(self, policy: str, level: str, priority: str, on: date) -> Target:
+        """Return the promise under policy version `policy`, with calendars as of `on` (a case's opening)."""
+        entry = next(entry for entry in self._targets if entry.version == policy)
+        return self._target(entry, level, priority, on)
+
+    def _target(self, entry: _Targets, level: str, priority: str, on: date) -> Target:
+        limit: str = getattr(getattr(entry, level), priority)
+        name = entry.calendars.get(level, {}).get(priority, entry.calendar)
+        version = max(v for since, n, v in self._calendar_dates if n == name and since <= on)
+        return Target(_microseconds(limit), f"{name}@{version}", entry.version)
+
+    def calendar(self, reference: str) -> Calendar:
+        """Return the calendar `name@version` names; KeyError when the catalogue never had it."""
+        return self._calendars[reference]
+
+    def confirmation(self, on: date) -> str:
+        """Return the version of the text a customer confirms by choosing a priority on `on`."""
+        return self._confirmations[_at(self._confirmations, on)].version
+
+
+@cache
+def shipped() -> Catalogue:
+    """Return the catalogue that ships with the ledger."""
+    return _read(files("ledger").joinpath("catalogue.toml").read_bytes(), "catalogue.toml")
+
+
+def load(path: Path | None = None) -> Catalogue:
+    """Return the catalogue of `path` (the shipped one when None); CatalogueError names the first mistake."""
+    if path is None:
+        return shipped()
+    try:
+        return _read(path.read_bytes(), path.name)
+    except OSError as error:
+        raise CatalogueError(path.name, "file", error.strerror or str(error)) from error
+
+
+def _read(text: bytes, name: str) -> Catalogue:
+    try:
+        data = msgspec.convert(tomllib.loads(text.decode("utf-8")), _File)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CatalogueError(name, "TOML", str(error)) from error
+    except msgspec.ValidationError as error:
+        why, _, place = str(error).partition(" - at ")
+        raise CatalogueError(name, place.strip("`$.") or "top level", why) from error
+    try:
+        return _checked(data, name)
+    except LedgerError as error:
+        if isinstance(error, CatalogueError):
+            raise
+        raise CatalogueError(name, str(error.facts.get("field", "?")), error.message("en")) from error
+
+
+def _checked(data: _File, name: str) -> Catalogue:
+    def wrong(entry: str, why: str) -> CatalogueError:
+        return CatalogueError(name, entry, why)
+
+    if data.schema != 1:
+        raise wrong("schema", f"version {data.schema} is not known, 1 is")
+    if data.currency not in CURRENCIES:
+        raise wrong("currency", f"{data.currency!r} is none of {', '.join(CURRENCIES)}")
+    if data.courtesy.max_units < 1:
+        raise wrong("courtesy.max_units", "must be at least 1")
+    for label, entries in (("prices", data.prices), ("targets", data.targets), ("confirmations", data.confirmations)):
+        dates = [entry.since for entry in entries]  # type: ignore[attr-defined]
+        if not dates or dates != sorted(set(dates)):
+            raise wrong(label, "`from` dates must rise from entry to entry, and there must be one")
+    calendars, dated = _load_calendars(data.calendars, wrong)
+    for number, target in enumerate(data.targets, 1):
+        _check_targets(target, f"targets[{number}]", dated, wrong)
+    return Catalogue(
+        zone=data.zone,
+        currency=data.currency,
+        in_scope=frozenset(product.casefold() for product in data.products.in_scope),
+        courtesy_cap=data.courtesy.max_units,
+        plans_required_from=data.plans_required_from,
+        _prices=data.prices,
+        _targets=data.targets,
+        _confirmations=data.confirmations,
+        _calendars=calendars,
+        _calendar_dates=dated,
+        _amounts=_load_amounts(data.prices, wrong),
+    )
+
+
+def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str, str], tuple[int, int]]:
+    amounts = {}
+    for index, entry in enumerate(prices):
+        for currency in CURRENCIES:
+            plans: dict[str, _Plan] = getattr(entry, currency)
+            if plans and set(plans) != set(LEVELS):
+                raise wrong(f"prices[{index + 1}].{currency}", f"must name exactly {', '.join(LEVELS)}")
+            for level, plan in plans.items():
+                if plan.tickets < 1:
+                    raise wrong(f"prices[{index + 1}].{currency}.{level}.tickets", "must be at least 1")
+                for term in TERMS:
+                    place = f"prices[{index + 1}].{currency}.{level}.{term}"
+                    gross = parse_amount(getattr(plan, term), place, allow_zero=True)
+                    amounts[(index, currency, level, term)] = (plan.tickets, gross)
+    return amounts
+
+
+def _load_calendars(
+    entries: list[_Calendar], wrong: Any
+) -> tuple[dict[str, Calendar], list[tuple[date, str, int]]]:
+    calendars: dict[str, Calendar] = {}
+    for number, entry in enumerate(entries, 1):
+        reference = f"{entry.name}@{entry.version}"
+        if reference in calendars:
+            raise wrong(f"calendars[{number}]", f"{reference} stands twice")
+        content = {"zone": entry.zone, "week": entry.week, "dates": entry.dates}
+        calendars[reference] = Calendar.from_data(content, f"calendars[{number}]")
+    return calendars, [(entry.since, entry.name, entry.version) for entry in entries]
+
+
+def _check_targets(entry: _Targets, place: str, dated: list[tuple[date, str, int]], wrong: Any) -> None:
+    for level in LEVELS:
+        for priority in PRIORITIES:
+            limit = getattr(getattr(entry, level), priority)
+            if _LIMIT.fullmatch(limit) is None or _microseconds(limit) == 0:
+                raise wrong(f"{place}.{level}.{priority}", f"{limit!r} is no limit such as 8h, 30m or 45s")
+            name = entry.calendars.get(level, {}).get(priority, entry.calendar)
+            if not any(since <= entry.since and name == n for since, n, _version in dated):
+                raise wrong(f"{place}.{level}.{priority}", f"no calendar {name!r} is published by {entry.since}")
+
+
+def _microseconds(limit: str) -> int:
+    match = _LIMIT.fullmatch(limit)
+    assert match is not None
+    return int(match[1]) * _SECONDS[match[2]] * 1_000_000
+
+
+def _at(entries: list[Any], on: date) -> int:
+    """Return the index of the entry in force on `on`; before the first one, the first."""
+    return max(bisect_right([entry.since for entry in entries], on) - 1, 0)

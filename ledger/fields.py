@@ -1,0 +1,186 @@
+"""The kinds of values a command or question takes: each parses strictly and describes itself.
+
+One definition serves `apply`, the command line, HTTP and OpenAPI. `parse` returns a canonical value or raises
+Malformed with field, value and remedy; `schema` is JSON Schema 2020-12.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ledger.errors import Malformed
+from ledger.rules.instants import parse_date, parse_instant, to_iso, zone
+from ledger.rules.money import CURRENCIES, parse_amount
+
+_ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
+
+
+class Kind:
+    """A kind of value."""
+
+    remedy = "remedy_text"
+
+    def parse(self, value: Any, field: str) -> Any:
+        """Return the canonical value of `value`; Malformed when it is not of this kind."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Any]:
+        """Return the JSON Schema of accepted values."""
+        return {"type": "string"}
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Free text of at most `most` characters, without control characters; blank only when `blank`."""
+
+    most: int = 200
+    blank: bool = False
+    lines: bool = False
+
+    def parse(self, value: Any, field: str) -> str:
+        if not isinstance(value, str):
+            raise Malformed(field, value, "remedy_text")
+        if len(value) > self.most:
+            raise Malformed(field, value, "remedy_too_long", most=self.most)
+        allowed = "\n\t" if self.lines else ""
+        if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in value):
+            raise Malformed(field, value, "remedy_control")
+        if not self.blank and not value.strip():
+            raise Malformed(field, value, "remedy_blank")
+        return unicodedata.normalize("NFC", value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "maxLength": self.most, "minLength": 0 if self.blank else 1}
+
+
+@dataclass(frozen=True)
+class Id(Kind):
+    """A number or name that identifies: 1-64 characters, no slash, no control character, no blank at its ends."""
+
+    def parse(self, value: Any, field: str) -> str:
+        text = Text(64).parse(value, field)
+        if _ID.fullmatch(text) is None:
+            raise Malformed(field, value, "remedy_id")
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "minLength": 1, "maxLength": 64}
+
+
+@dataclass(frozen=True)
+class Choice(Kind):
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def parse(self, value: Any, field: str) -> str:
+        if not isinstance(value, str) or value not in self.words:
+            raise Malformed(field, value, "remedy_choice", words=", ".join(self.words))
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "enum": list(self.words)}
+
+
+class Amount(Kind):
+    """Money as text with at most two decimals, above zero; parsed to integer minor units."""
+
+    def parse(self, value: Any, field: str) -> int:
+        return parse_amount(value, field)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$", "examples": ["250.00"]}
+
+
+class Instant(Kind):
+    """An RFC 3339 instant with an offset; parsed to the canonical UTC text."""
+
+    def parse(self, value: Any, field: str) -> str:
+        return to_iso(parse_instant(value, field))
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "date-time", "examples": ["2026-03-01T00:00:00-06:00"]}
+
+
+class Date(Kind):
+    """A local date, YYYY-MM-DD."""
+
+    def parse(self, value: Any, field: str) -> str:
+        return parse_date(value, field).isoformat()
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "date", "examples": ["2026-03-01"]}
+
+
+@dataclass(frozen=True)
+class Whole(Kind):
+    """A whole number from `least` to `most`; no floats, no booleans, no text."""
+
+    least: int
+    most: int
+
+    def parse(self, value: Any, field: str) -> int:
+        if not isinstance(value, int) or isinstance(value, bool) or not self.least <= value <= self.most:
+            raise Malformed(field, value, "remedy_whole", least=self.least, most=self.most)
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "integer", "minimum": self.least, "maximum": self.most}
+
+
+class Flag(Kind):
+    """true or false."""
+
+    def parse(self, value: Any, field: str) -> bool:
+        if not isinstance(value, bool):
+            raise Malformed(field, value, "remedy_flag")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "boolean"}
+
+
+class Zone(Kind):
+    """The name of an IANA time zone."""
+
+    def parse(self, value: Any, field: str) -> str:
+        zone(value, field)
+        return str(value)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "examples": ["America/Guatemala"]}
+
+
+CURRENCY = Choice(CURRENCIES)
+
+
+@dataclass(frozen=True)
+class Field:
+    """A named value of a command or question; its words stand in `ledger/texts/commands.toml`."""
+
+    name: str
+    kind: Kind
+    required: bool = True
+
+
+def parse_fields(given: Mapping[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
+    """Return the canonical values of `given`; Malformed for the first unknown, missing or wrong field.
+
+    null counts as left out for an optional field.
+    """
+    known = {field.name: field for field in fields}
+    for name in given:
+        if name not in known:
+            raise Malformed(str(name)[:64], given[name], "remedy_unknown_field", known=", ".join(known))
+    values = {}
+    for field in fields:
+        value = given.get(field.name)
+        if value is not None:
+            values[field.name] = field.kind.parse(value, field.name)
+        elif field.required:
+            raise Malformed(field.name, None, "remedy_missing")
+    return values

@@ -1,0 +1,199 @@
+"""The account's book: one pure fold of its facts, in the order of their dates, into balance and money.
+
+`apply` takes decided facts in order of `occurred_at` (then position); `advance` lets time pass. Whatever falls
+due on the way (renewals, a yearly plan's months, expiries, ends, lapses, abandonments) happens here, at its own
+instant, and is kept in the `journal` under its natural key, beside what the log has recorded of it. So an answer is the same before and after it is recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from heapq import heappop, heappush
+from typing import Any, ClassVar
+
+from ledger import facts as f
+from ledger.rules.charges import pay_order
+from ledger.rules.grants import Grant
+from ledger.rules.lifecycle import Lifecycle
+from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, Prices
+from ledger.rules.subscriptions import FAR, Subscription
+
+
+class Book(Lifecycle):
+    """State of one account at `last_change`, unchanged until `next_due()`."""
+
+    # --- the two ways in ------------------------------------------------------------------------------
+
+    def apply(self, fact: f.Fact) -> None:
+        """Fold one decided fact; its date must not lie before `last_change` (ValueError: refold instead)."""
+        if fact.occurred_at < self.last_change:
+            raise ValueError("facts are folded in order of their dates")
+        self.advance(fact.occurred_at)
+        self.last_change = fact.occurred_at
+        handler = self._HANDLERS.get(type(fact))
+        if handler is not None:
+            handler(self, fact)
+
+    def advance(self, to: str) -> None:
+        """Let everything that falls due up to and including instant `to` happen, each at its own instant."""
+        agenda = self.agenda
+        while agenda and agenda[0][0] <= to:
+            at, kind, name, detail = heappop(agenda)
+            if self._still_due(at, kind, name, detail):
+                # A renewal paid long after its boundary makes later boundaries due in the past: at once, then.
+                at = max(at, self.last_change)
+                self.last_change = at
+                self._STEPS[kind](self, name, at)
+
+    def next_due(self) -> str:
+        """Return the instant at which something falls due next (far in the future if nothing does)."""
+        agenda = self.agenda
+        while agenda and not self._still_due(*agenda[0]):
+            heappop(agenda)
+        return agenda[0][0] if agenda else FAR
+
+    # --- decided facts ----------------------------------------------------------------------------------
+
+    def _opened(self, fact: f.AccountOpened) -> None:
+        self.account = fact
+
+    def _purchased(self, fact: f.PlanPurchased) -> None:
+        sub = Subscription(
+            fact.subscription,
+            "licence" if fact.channel == "licence" else "bought",
+            fact.level,
+            fact.term,
+            fact.pay_by,
+            self.zone,
+            fact.charge,
+            units=fact.units,
+            licence_until=fact.licence_until,
+        )
+        self.subscriptions[sub.id] = sub
+        if fact.gross == 0:
+            self._start(sub, fact.occurred_at)
+        else:
+            self._raise("purchase", fact, sub.id)
+
+    def _addon(self, fact: f.AddonPurchased) -> None:
+        if fact.gross == 0:
+            self._grant_addon(fact.charge, fact.level, fact.units, fact.occurred_at)
+        else:
+            self._raise("addon", fact, fact.charge)
+
+    def _courtesy(self, fact: f.CourtesyGranted) -> None:
+        self._grant(
+            Grant(
+                fact.grant, kind="courtesy", level=fact.level, units=fact.units, starts=fact.occurred_at,
+                until=fact.until, source=fact.grant,
+            )
+        )  # fmt: skip
+
+    def _licence_renewed(self, fact: f.LicenceRenewed) -> None:
+        sub = self.subscriptions[fact.subscription]
+        before = sub.licence_end()
+        sub.licence_until = fact.licence_until
+        sub.period_until = sub.licence_end()
+        heappush(self.agenda, (sub.licence_end(), LICENCE_END, sub.id, 0))
+        for grant in self.live.values():
+            if grant.source == sub.id and grant.until == before:
+                grant.until = min(sub.boundary_at(sub.month + 1), sub.licence_end())
+                heappush(self.agenda, (grant.until, EXPIRE, grant.id, 0))
+                self.journal.emit(self._granted(grant))
+
+    def _paid_in(self, fact: f.PaymentRecorded) -> None:
+        purse = self.purse
+        purse.received += fact.amount
+        applied = purse.applied.setdefault(fact.payment, [])
+        if fact.unapplied:
+            purse.unapplied += fact.amount
+            return
+        left = fact.amount
+        for charge in pay_order(list(self.open.values())):
+            part = min(charge.due, left)
+            if part:
+                left -= part
+                applied.append((charge.id, part))
+                self._pay(charge, part, fact.occurred_at)
+        if left and not applied and self.late_money():
+            purse.unapplied += left
+        else:
+            purse.credit += left
+
+    def _cancelled(self, fact: f.CancellationScheduled) -> None:
+        sub = self.subscriptions[fact.subscription]
+        sub.ends_on = fact.ends_on
+        sub.undoes = fact.undoes
+        if sub.state == "past_due" and sub.next_renewal().isoformat() == fact.ends_on:
+            self._end(sub, "cancelled", fact.occurred_at)
+
+    def _withdrawn(self, fact: f.CancellationWithdrawn) -> None:
+        sub = self.subscriptions[fact.subscription]
+        sub.ends_on = ""
+        sub.undoes = False
+
+    def _consumed(self, fact: f.TicketConsumed) -> None:
+        grant = self.grants.get(fact.grant)
+        if grant is None or not grant.valid_at(fact.occurred_at) or grant.remaining < 1:
+            self.broken.append(fact.ticket_no)
+        if grant is not None:
+            grant.used += 1
+            grant.takes.append((fact.occurred_at, fact.ticket_no, 1))
+            self.uses[fact.ticket_no] = grant.id
+
+    def _given_back(self, fact: f.UnitGivenBack) -> None:
+        grant = self.grants.get(fact.grant)
+        self.uses.pop(fact.ticket_no, None)
+        if grant is None:
+            return
+        grant.used -= 1
+        grant.takes.append((fact.occurred_at, fact.ticket_no, -1))
+        if grant.ended:  # it goes the same way again, in the same instant
+            self._drop(grant, 1, fact.occurred_at)
+
+    # --- what falls due ---------------------------------------------------------------------------------
+
+    def _still_due(self, at: str, kind: int, name: str, detail: int) -> bool:
+        if kind == EXPIRE:
+            grant = self.grants[name]
+            return not grant.ended and grant.until == at
+        if kind == ABANDON:
+            return name in self.open
+        sub = self.subscriptions[name]
+        if kind == LICENCE_END:
+            return sub.state == "in_force" and sub.licence_end() == at
+        if kind == LAPSE:
+            return sub.state == "past_due" and sub.month == detail
+        return sub.state == "in_force" and sub.month + 1 == detail
+
+    _HANDLERS: ClassVar[dict[type[f.Fact], Callable[[Book, Any], None]]] = {
+        f.AccountOpened: _opened,
+        f.PlanPurchased: _purchased,
+        f.LicenceRenewed: _licence_renewed,
+        f.AddonPurchased: _addon,
+        f.CourtesyGranted: _courtesy,
+        f.PaymentRecorded: _paid_in,
+        f.CancellationScheduled: _cancelled,
+        f.CancellationWithdrawn: _withdrawn,
+        f.TicketConsumed: _consumed,
+        f.UnitGivenBack: _given_back,
+    }
+
+
+def fold(prices: Prices, stream: Iterable[f.Fact], to: str) -> Book:
+    """Return the book of an account's facts (in the order of the log) as it stood at instant `to`.
+
+    Facts dated after `to` are left out; what has fallen due by `to` is folded in, recorded or not.
+    """
+    book = Book(prices)
+    decided = []
+    for fact in stream:
+        if isinstance(fact, f.Due):
+            book.journal.note(fact)
+        elif fact.occurred_at <= to:
+            decided.append(fact)
+    decided.sort(key=lambda fact: fact.occurred_at)  # stable: position decides between equal instants
+    for fact in decided:
+        book.apply(fact)
+    book.advance(to)
+    return book

@@ -1,0 +1,105 @@
+"""The state of one account: what it bought, owes, holds and used, and the agenda of what falls due next."""
+
+from __future__ import annotations
+
+from datetime import date
+from heapq import heappush
+from typing import Any, Protocol
+
+from ledger import facts as f
+from ledger.rules.charges import Charge, Purse
+from ledger.rules.grants import Grant
+from ledger.rules.journal import Journal
+from ledger.rules.subscriptions import Subscription
+
+# At one instant: what ends, then what is given up, then what begins (facts of people come after all of them).
+EXPIRE, LICENCE_END, ABANDON, LAPSE, BOUNDARY = range(5)
+
+
+class Prices(Protocol):
+    """What the book asks of the catalogue: the terms of a renewal at a boundary."""
+
+    def renewal_price(self, level: str, term: str, boundary: date, currency: str) -> tuple[int, int]:
+        """Return (units a month, gross in minor units) of the period that starts at `boundary`."""
+
+
+class State:
+    """Plain data with the movements of units; `Lifecycle` and `Book` give it its rules."""
+
+    def __init__(self, prices: Prices) -> None:
+        self.prices = prices
+        self.account: f.AccountOpened | None = None
+        self.subscriptions: dict[str, Subscription] = {}
+        self.charges: dict[str, Charge] = {}
+        self.grants: dict[str, Grant] = {}
+        self.live: dict[str, Grant] = {}
+        self.open: dict[str, Charge] = {}
+        self.purse = Purse()
+        self.uses: dict[str, str] = {}  # ticket -> grant of its unit, while not given back
+        self.broken: list[str] = []  # uses that no usable unit paid for (a late fact took it away)
+        self.journal = Journal()
+        self.agenda: list[tuple[str, int, str, int]] = []
+        self.last_change = ""
+
+    @property
+    def zone(self) -> str:
+        """The account's zone."""
+        assert self.account is not None
+        return self.account.zone
+
+    @property
+    def currency(self) -> str:
+        """The account's currency."""
+        assert self.account is not None
+        return self.account.currency
+
+    def bought(self) -> Subscription | None:
+        """Return the latest bought subscription, live or not; None when there never was one."""
+        return next((s for s in reversed(self.subscriptions.values()) if s.kind == "bought"), None)
+
+    def licence(self) -> Subscription | None:
+        """Return the latest licence's subscription, live or not."""
+        return next((s for s in reversed(self.subscriptions.values()) if s.kind == "licence"), None)
+
+    def in_force(self) -> list[Subscription]:
+        """Return the subscriptions whose current period is paid (or free with a licence)."""
+        return [s for s in self.subscriptions.values() if s.state == "in_force"]
+
+    def _grant(self, grant: Grant, due: bool = False) -> None:
+        self.grants[grant.id] = self.live[grant.id] = grant
+        heappush(self.agenda, (grant.until, EXPIRE, grant.id, 0))
+        if due:
+            self.journal.emit(self._granted(grant))
+
+    def _granted(self, grant: Grant) -> f.Due:
+        return self._due(
+            f.TicketsGranted, f"grant:{grant.id}", grant.starts, grant=grant.id, kind=grant.kind,
+            level=grant.level, units=grant.units, until=grant.until,
+        )  # fmt: skip
+
+    def _finish(self, grant: Grant, ended: str, at: str) -> None:
+        self.live.pop(grant.id, None)
+        grant.ended = ended
+        if grant.remaining > 0:
+            self._drop(grant, grant.remaining, at)
+
+    def _drop(self, grant: Grant, units: int, at: str) -> None:
+        kind: Any
+        if grant.ended == "voided":
+            grant.voided += units
+            kind, key = f.TicketsVoided, f"void-units:{grant.id}:{at}"
+        else:
+            grant.expired += units
+            kind, key = f.TicketsExpired, f"expire:{grant.id}:{at}"
+        self.journal.emit(self._due(kind, key, at, grant=grant.id, units=units))
+
+    def _due(self, kind: type[Any], key: str, at: str, **fields: Any) -> Any:
+        assert self.account is not None
+        return kind(
+            customer_no=self.account.customer_no,
+            occurred_at=at,
+            by="ledger",
+            source="rule",
+            key=key,
+            **fields,
+        )

@@ -1,0 +1,25 @@
+"""The seam to the eventsourcing library: where facts are kept, and the only SQL that writes them.
+
+`open_store(url)` opens nothing yet: connections are made at the first use, per process, so a fork is safe.
+"""
+
+from __future__ import annotations
+
+from ledger.errors import Unavailable
+from ledger.store.base import LoggedEvent, Request, Store, Token
+from ledger.store.mapper import FactMapper, Recorded
+
+__all__ = ["FactMapper", "LoggedEvent", "Recorded", "Request", "Store", "Token", "open_store"]
+
+
+def open_store(url: str) -> Store:
+    """Return the store of a database URL: `sqlite:///path` or `postgresql://…`; Unavailable for another."""
+    if url.startswith("sqlite:///"):
+        from ledger.store.sqlite import SqliteStore
+
+        return SqliteStore(url.removeprefix("sqlite:///"))
+    if url.startswith(("postgresql://", "postgres://")):
+        from ledger.store.postgres import PostgresStore
+
+        return PostgresStore(url)
+    raise Unavailable("database_url", scheme=url.split(":", 1)[0])
