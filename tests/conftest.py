@@ -18,6 +18,8 @@ settings.register_profile("here", deadline=None, print_blob=True)
 settings.register_profile("ci", deadline=None, print_blob=True, derandomize=True, database=None)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
+pytest.register_assert_rewrite("tests.given")  # a helper's failed assert then shows its values too
+
 KEPT = ("LEDGER_TEST_PG_DSN", "LEDGER_PG_BIN")  # they say where the tests' PostgreSQL is
 _numbers = count(1)
 
