@@ -124,7 +124,9 @@ class Book(Lifecycle):
         sub = self.subscriptions[fact.subscription]
         sub.ends_on = fact.ends_on
         sub.undoes = fact.undoes
-        if sub.state == "past_due" and sub.next_renewal().isoformat() == fact.ends_on:
+        unpaid_boundary = sub.state == "past_due" and sub.next_renewal().isoformat() == fact.ends_on
+        if unpaid_boundary or sub.state == "pending":
+            sub.unpaid = sub.unpaid or sub.charge
             self._end(sub, "cancelled", fact.occurred_at)
 
     def _withdrawn(self, fact: f.CancellationWithdrawn) -> None:

@@ -93,9 +93,9 @@ class State:
             kind, key = f.TicketsExpired, f"expire:{grant.id}:{at}"
         self.journal.emit(self._due(kind, key, at, grant=grant.id, units=units))
 
-    def _due(self, kind: type[Any], key: str, at: str, **fields: Any) -> Any:
+    def _due(self, fact: type[Any], key: str, at: str, /, **fields: Any) -> Any:
         assert self.account is not None
-        return kind(
+        return fact(
             customer_no=self.account.customer_no,
             occurred_at=at,
             by="ledger",

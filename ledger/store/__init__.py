@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from ledger.errors import Unavailable
-from ledger.store.base import LoggedEvent, Request, Store, Token
+from ledger.store.base import LoggedEvent, Request, Row, Store, Token, Writer
 from ledger.store.mapper import FactMapper, Recorded
 
-__all__ = ["FactMapper", "LoggedEvent", "Recorded", "Request", "Store", "Token", "open_store"]
+__all__ = ["FactMapper", "LoggedEvent", "Recorded", "Request", "Row", "Store", "Token", "Writer", "open_read_store", "open_store"]
 
 
 def open_store(url: str) -> Store:
@@ -23,3 +23,15 @@ def open_store(url: str) -> Store:
 
         return PostgresStore(url)
     raise Unavailable("database_url", scheme=url.split(":", 1)[0])
+
+
+def open_read_store(store: Store) -> Store:
+    """Return where read models of `store` live: the same PostgreSQL database, or a second SQLite file.
+
+    The second file keeps their writes away from the ledger's one writer; losing it loses nothing.
+    """
+    if store.dialect == "sqlite":
+        from ledger.store.sqlite import SqliteStore
+
+        return SqliteStore(f"{store.url.removeprefix('sqlite:///')}.read")
+    return store

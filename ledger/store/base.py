@@ -11,7 +11,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
@@ -66,6 +66,16 @@ class Token(NamedTuple):
     revoked_at: str
 
 
+class Writer(Protocol):
+    """What a read model writes through, inside one transaction."""
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        """Run one statement; return the number of rows it touched."""
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        """Insert many rows in the fastest way the store has."""
+
+
 _COLUMNS = "position, stream, version, topic, recorded_at, state"
 
 
@@ -90,6 +100,10 @@ class Store(ApplicationRecorder):
         """Run one writing statement in its own transaction; return the number of rows it touched."""
 
     @abstractmethod
+    def transaction(self) -> AbstractContextManager[Writer]:
+        """Yield a writer; committed at the end, rolled back on any exception."""
+
+    @abstractmethod
     def append(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
@@ -101,6 +115,9 @@ class Store(ApplicationRecorder):
     @abstractmethod
     def migrate(self, *, test_clock: bool = False) -> bool:
         """Create or upgrade the tables; return whether anything was to do."""
+
+    def ensure_file(self) -> None:
+        """Create the empty database of read models where it is a file of its own."""
 
     @abstractmethod
     def locked(self, name: str) -> AbstractContextManager[bool]:

@@ -18,7 +18,7 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import Unavailable
-from ledger.store.base import SCHEMA_VERSION, Request, Store, chunks
+from ledger.store.base import SCHEMA_VERSION, Request, Store, Writer, chunks
 
 _POOL_SECONDS = 3.0
 _POOL_MAX = 16
@@ -91,6 +91,11 @@ class PostgresStore(Store):
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         with self._connection() as connection:
             return connection.execute(sql.replace("?", "%s"), params).rowcount
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writer]:
+        with self._connection() as connection, connection.transaction():
+            yield _PostgresWriter(connection)
 
     def append(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
@@ -166,6 +171,20 @@ class PostgresStore(Store):
 
     def warnings(self) -> list[str]:
         return []
+
+
+class _PostgresWriter:
+    def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql.replace("?", "%s"), params or None).rowcount
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        copy_sql = f"COPY {table} ({','.join(columns)}) FROM STDIN"
+        with self._connection.cursor() as cursor, cursor.copy(copy_sql) as copy:
+            for row in rows:
+                copy.write_row(row)
 
 
 @contextmanager

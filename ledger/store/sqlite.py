@@ -17,7 +17,7 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import Unavailable
-from ledger.store.base import SCHEMA_VERSION, Request, Store
+from ledger.store.base import SCHEMA_VERSION, Request, Store, Writer
 from ledger.store.files import exclusive
 
 _BUSY_SECONDS = 10.0
@@ -89,6 +89,7 @@ class SqliteStore(Store):
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Yield this thread's connection inside BEGIN IMMEDIATE; one writer of this process at a time."""
         connection = self._connection()
         with self._write_lock, _translated(self.path):
             connection.execute("BEGIN IMMEDIATE")
@@ -99,6 +100,11 @@ class SqliteStore(Store):
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
                 raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[Writer]:
+        with self._transaction() as connection:
+            yield _SqliteWriter(connection)
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         with self._transaction() as connection:
@@ -152,8 +158,26 @@ class SqliteStore(Store):
         self.check()
         return not exists
 
+    def ensure_file(self) -> None:
+        if not self.path.exists():
+            connection = self._connect(create=True)
+            with contextlib.closing(connection), _translated(self.path):
+                connection.execute("PRAGMA journal_mode = WAL")
+
     def warnings(self) -> list[str]:
         return ["sqlite_wal_reset"] if sqlite3.sqlite_version_info < _WAL_RESET_FIXED else []
+
+
+class _SqliteWriter:
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
+        return self._connection.execute(sql, params).rowcount
+
+    def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+        marks = ",".join("?" * len(columns))
+        self._connection.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
 
 
 @contextmanager

@@ -1,0 +1,168 @@
+"""Account: one customer's stream, its decisions. The consistency boundary of the balance.
+
+`Account` holds the facts of the stream and the book folded from them. A decision checks and returns the facts
+to append; it never changes anything itself. `Accounts` keeps recently used accounts in memory: each use reads
+only what is newer, so a decision costs the same on an old account as on a young one.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from eventsourcing.persistence import EventStore
+
+from ledger import facts as f
+from ledger.catalogue import Catalogue
+from ledger.errors import NotFound
+from ledger.rules.book import Book, fold
+from ledger.store import Recorded
+
+_KEPT = 2048
+_STRIPES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Who asks, when it counts (`at`), when it is recorded (`now`), through what, and why."""
+
+    at: str
+    now: str
+    by: str
+    role: str
+    source: str
+    reason: str = ""
+
+
+def account_stream(account: str) -> str:
+    """Return the id of an account's stream."""
+    return f"account/{account}"
+
+
+class Account:
+    """One account's facts, in the order of the log, and its book as of the last use."""
+
+    def __init__(self, number: str, prices: Catalogue) -> None:
+        self.number = number
+        self.stream = account_stream(number)
+        self.version = 0
+        self.facts: list[f.Fact] = []
+        self.prices = prices
+        self._book = Book(prices)
+        self.unsaved = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether the account has been opened."""
+        return bool(self.facts)
+
+    @property
+    def opening(self) -> f.AccountOpened:
+        """The fact that opened it."""
+        first = self.facts[0]
+        assert isinstance(first, f.AccountOpened)
+        return first
+
+    def extend(self, events: Sequence[Recorded]) -> None:
+        """Take in rows newer than `version`, in order."""
+        if events:
+            self.version = events[-1].originator_version
+            self.take([event.fact for event in events])
+
+    def take(self, new: Sequence[f.Fact]) -> None:
+        """Fold new facts of the stream: in place where their dates allow, else the whole stream anew."""
+        self.facts.extend(new)
+        for fact in new:
+            if isinstance(fact, f.Due):
+                self._book.journal.note(fact)
+        decided = sorted((x for x in new if not isinstance(x, f.Due)), key=lambda x: x.occurred_at)
+        if decided and decided[0].occurred_at < self._book.last_change:
+            self._refold(max(self._book.last_change, decided[-1].occurred_at))
+            return
+        for fact in decided:
+            self._book.apply(fact)
+
+    def propose(self, new: Sequence[f.Fact]) -> list[Recorded]:
+        """Fold facts that are about to be saved; return them at their places in the stream."""
+        self.unsaved = True
+        self.take(new)
+        first = self.version + 1
+        self.version += len(new)
+        return [Recorded(self.stream, first + i, fact) for i, fact in enumerate(new)]
+
+    def _refold(self, to: str) -> None:
+        self._book = fold(self.prices, self.facts, to)
+
+    def whole(self, now: str) -> Book:
+        """Return the book with everything known, and what has fallen due by `now`."""
+        self._book.advance(now)
+        return self._book
+
+    def at(self, instant: str, now: str) -> Book:
+        """Return the book as it stood at `instant`: the whole one when nothing has happened since."""
+        if self._book.last_change <= instant:
+            if instant <= now:
+                self._book.advance(instant)
+            if self._book.last_change <= instant and instant < self._book.next_due():
+                return self._book
+        return fold(self.prices, self.facts, instant)
+
+    def unrecorded(self, now: str) -> list[f.Due]:
+        """Return the due facts up to `now` that the log lacks, and the corrections it needs."""
+        return self.whole(now).journal.missing(now)
+
+
+class Accounts:
+    """Loads accounts through the event store; keeps the last ones used, one lock for each stripe of them."""
+
+    def __init__(self, events: EventStore[str], prices: Catalogue) -> None:
+        self._events = events
+        self._prices = prices
+        self._kept: OrderedDict[str, Account] = OrderedDict()
+        self._lock = threading.Lock()
+        self._stripes = [threading.RLock() for _ in range(_STRIPES)]
+
+    @contextmanager
+    def using(self, number: str) -> Iterator[Account]:
+        """Yield the account as the log has it now, locked for this process."""
+        with self._stripes[hash(number) % _STRIPES]:
+            with self._lock:
+                account = self._kept.pop(number, None)
+            account = account or Account(number, self._prices)
+            try:
+                account.extend(self._newer(account))
+                yield account
+            finally:
+                # What was folded but not saved must not be seen by anyone: such an account is dropped.
+                if account.exists and not account.unsaved:
+                    self._keep(account)
+
+    @contextmanager
+    def existing(self, number: str) -> Iterator[Account]:
+        """Like `using`; NotFound when there is no such account."""
+        with self.using(number) as account:
+            if not account.exists:
+                raise NotFound("unknown_account", account=number)
+            yield account
+
+    def as_known(self, number: str, position: int) -> Account:
+        """Return the account from the prefix of the log up to `position`; NotFound when not opened by then."""
+        account = Account(number, self._prices)
+        account.extend([e for e in self._newer(account) if e.position <= position])
+        if not account.exists:
+            raise NotFound("unknown_account", account=number)
+        return account
+
+    def _newer(self, account: Account) -> list[Recorded]:
+        events: Any = self._events.get(account.stream, gt=account.version)
+        return list(events)
+
+    def _keep(self, account: Account) -> None:
+        with self._lock:
+            self._kept[account.number] = account
+            while len(self._kept) > _KEPT:
+                self._kept.popitem(last=False)

@@ -1,0 +1,120 @@
+"""`supportledger apply`: commands and questions as JSON lines, answered one by one in order (COMMANDS.md).
+
+A refusal is an answer; a malformed line is answered too and the next one follows. Memory stays constant.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from ledger.application import Caller, Ledger
+from ledger.commands import COMMANDS, COMMON, QUESTIONS
+from ledger.errors import LedgerError, Malformed
+from ledger.fields import Instant, parse_fields
+from ledger.rules.instants import from_iso, show
+
+MAX_LINE = 1_048_576
+_KINDS = ("do", "ask", "clock")
+_COMMON_NAMES = frozenset(field.name for field in COMMON)
+
+Answer = dict[str, Any]
+
+
+def answers(ledger: Ledger, lines: Iterable[bytes], *, lang: str, default_by: str = "operator") -> Iterator[Answer]:
+    """Yield one answer a line, numbered from 1; blank lines are skipped (but counted)."""
+    for number, line in enumerate(lines, 1):
+        if line.strip():
+            yield {"n": number, **_answer(ledger, line, lang, default_by)}
+
+
+def _answer(ledger: Ledger, line: bytes, lang: str, default_by: str) -> Answer:
+    try:
+        return in_words(_run(ledger, _parse(line), default_by), lang)
+    except LedgerError as error:
+        return refusal(error, lang)
+
+
+def refusal(error: LedgerError, lang: str) -> Answer:
+    """Return the answer that a refusal is."""
+    return {**error.facts, "ok": False, "code": error.code, "message": error.message(lang)}
+
+
+def in_words(answer: Answer, lang: str) -> Answer:
+    """Return `answer` with the message of its code where it is a recorded no."""
+    if answer.get("ok", True):
+        return answer
+    facts = {name: value for name, value in answer.items() if name not in ("ok", "code")}
+    return {**answer, "message": LedgerError(answer["code"], **facts).message(lang)}
+
+
+def _parse(line: bytes) -> Answer:
+    if len(line) > MAX_LINE:
+        raise Malformed("line", f"{len(line)} bytes", "remedy_line_size", most=MAX_LINE)
+    try:
+        data = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+    except UnicodeDecodeError:
+        raise Malformed("line", repr(line[:40]), "remedy_utf8") from None
+    except (ValueError, RecursionError) as error:
+        raise Malformed("line", line[:60].decode("utf-8", "replace"), "remedy_json", detail=str(error)) from None
+    if not isinstance(data, dict):
+        raise Malformed("line", line[:60].decode("utf-8", "replace"), "remedy_object")
+    return data
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Answer:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        names = [name for name, _value in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise Malformed(twice, data[twice], "remedy_twice")
+    return data
+
+
+def _no_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _run(ledger: Ledger, data: Answer, default_by: str) -> Answer:
+    kinds = [kind for kind in _KINDS if kind in data]
+    if len(kinds) != 1:
+        raise Malformed("line", " ".join(kinds) or "{}", "remedy_one_kind")
+    kind = kinds[0]
+    name = data.pop(kind)
+    if kind == "clock":
+        return _clock(ledger, name, data)
+    known: Mapping[str, Any] = COMMANDS if kind == "do" else QUESTIONS
+    if not isinstance(name, str) or name not in known:
+        raise Malformed(kind, name, "remedy_choice", words=", ".join(known))
+    if kind == "ask":
+        return {"ok": True, **ledger.ask(name, data)}
+    common = parse_fields({k: data.pop(k) for k in list(data) if k in _COMMON_NAMES}, COMMON)
+    caller = Caller(
+        by=common.get("by", default_by),
+        role=common.get("role", "operator"),
+        source=common.get("source", "apply"),
+    )
+    return ledger.execute(
+        name,
+        data,
+        caller=caller,
+        at=common.get("at"),
+        reason=common.get("reason", ""),
+        key=common.get("key", ""),
+    )
+
+
+def _clock(ledger: Ledger, value: Any, rest: Answer) -> Answer:
+    for name, extra in rest.items():
+        raise Malformed(name, extra, "remedy_unknown_field", known="clock")
+    if value == "run":
+        now = ledger.clock.run()
+    else:
+        now = ledger.clock.move(from_iso(Instant().parse(value, "clock")))
+    return {"ok": True, "now": show(now, ledger.catalogue.zone)}
+
+
+def is_malformed(answer: Answer) -> bool:
+    """Whether this answer makes the exit code 2."""
+    return bool(answer.get("code") == "malformed")

@@ -1,0 +1,141 @@
+"""`supportledger`: the root command. Each package adds its own through the entry points `supportledger.commands`.
+
+Exit codes: 0 done, 1 refused (or the store cannot serve), 2 wrong call. `--json` prints what a program reads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from importlib.metadata import entry_points
+from typing import Any
+
+import click
+
+from ledger.apply import answers, is_malformed, refusal
+from ledger.cli_commands import command_groups, question_commands
+from ledger.cli_context import ledger_of
+from ledger.cli_import import import_command
+from ledger.cli_pure import calendar_group, terms_command
+from ledger.cli_show import show_record
+from ledger.cli_tokens import token_group
+from ledger.errors import LedgerError, Malformed
+from ledger.settings import Settings, language
+from ledger.texts import text
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.option("--database", metavar="URL", help=text("opt_database", language(os.environ.get("LEDGER_LANG", ""))))
+@click.option("--lang", type=click.Choice(["es_GT", "es", "en"]), help="es_GT (es) | en")
+@click.pass_context
+def root(ctx: click.Context, database: str | None, lang: str | None) -> None:
+    """Libro de planes de soporte · a ledger for support plans."""
+    settings = Settings.read()
+    if database:
+        settings = Settings(database, settings.lang, settings.catalogue)
+    if lang:
+        settings = Settings(settings.database_url, language(lang), settings.catalogue)
+    ctx.obj = {"settings": settings, "lang": settings.lang}
+
+
+@root.command("migrate")
+@click.option("--test-clock", is_flag=True, help="reloj de prueba · a clock that is moved by command")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def migrate_command(ctx: click.Context, test_clock: bool, as_json: bool) -> None:
+    """Crear o actualizar las tablas · create or upgrade the tables."""
+    with ledger_of(ctx, check=False) as ledger:
+        changed = ledger.store.migrate(test_clock=test_clock)
+        state = {"migrated": changed, "schema": ledger.store.schema_version(), "test_clock": ledger.clock.is_test}
+    show_record(state, ctx.obj["lang"], as_json)
+
+
+@root.command("apply")
+@click.argument("file", type=click.File("rb"), default="-")
+@click.option("--by", default="operator", show_default=True)
+@click.pass_context
+def apply_command(ctx: click.Context, file: Any, by: str) -> None:
+    """Comandos y preguntas en líneas JSON · commands and questions as JSON lines (COMMANDS.md).
+
+    Una línea tiene exactamente uno de do, ask, clock · a line has exactly one of do, ask, clock.
+    """
+    malformed = False
+    with ledger_of(ctx) as ledger:
+        for answer in answers(ledger, file, lang=ctx.obj["lang"], default_by=by):
+            malformed = malformed or is_malformed(answer)
+            click.echo(json.dumps(answer, ensure_ascii=False))
+    sys.exit(2 if malformed else 0)
+
+
+@root.command("status")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def status_command(ctx: click.Context, as_json: bool) -> None:
+    """Estado del libro y advertencias · the ledger's state and warnings."""
+    settings: Settings = ctx.obj["settings"]
+    lang = ctx.obj["lang"]
+    with ledger_of(ctx) as ledger:
+        store = ledger.store
+        state = {
+            "database": store.dialect,
+            "schema": store.schema_version(),
+            "position": store.last_position(),
+            "last_recorded_at": store.last_recorded_at() or None,
+            "now": ledger.clock.now(),
+            "test_clock": ledger.clock.is_test,
+            "catalogue": str(settings.catalogue.name) if settings.catalogue else "catalogue.toml",
+            "warnings": [text(key, lang) for key in store.warnings()],
+        }
+    show_record(state, lang, as_json)
+
+
+@root.group("clock")
+def clock_group() -> None:
+    """Reloj de prueba · the test clock (only of a ledger made by migrate --test-clock)."""
+
+
+@clock_group.command("set")
+@click.argument("instant")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def clock_set(ctx: click.Context, instant: str, as_json: bool) -> None:
+    """Mover el reloj hacia adelante · move the clock forward; INSTANT is RFC 3339 or `run`."""
+    line = json.dumps({"clock": instant}).encode()
+    with ledger_of(ctx) as ledger:
+        answer = next(answers(ledger, [line], lang=ctx.obj["lang"]))
+    show_record(answer, ctx.obj["lang"], as_json)
+    if not answer["ok"]:
+        sys.exit(2 if is_malformed(answer) else 1)
+
+
+def _assemble() -> click.Group:
+    for command in (terms_command, calendar_group, import_command, token_group):
+        root.add_command(command)
+    for command in (*command_groups(), *question_commands()):
+        root.add_command(command)
+    for point in sorted(entry_points(group="supportledger.commands"), key=lambda p: p.name):
+        point.load()(root)
+    return root
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the command line; turn refusals into words and exit codes."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us quietly, as other tools
+    arguments = sys.argv[1:] if args is None else args
+    lang = Settings.read().lang
+    if "--lang" in arguments[:-1]:
+        lang = language(arguments[arguments.index("--lang") + 1])
+    try:
+        _assemble()(args=arguments, prog_name="supportledger")
+    except LedgerError as error:
+        if "--json" in arguments:
+            click.echo(json.dumps(refusal(error, lang), ensure_ascii=False))
+        click.echo(error.message(lang), err=True)
+        sys.exit(2 if isinstance(error, Malformed) else 1)
+
+
+if __name__ == "__main__":
+    main()

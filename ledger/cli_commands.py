@@ -1,0 +1,106 @@
+"""The command line's commands and questions, made from the table in `ledger/commands.py`."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from ledger.application import Caller
+from ledger.apply import in_words
+from ledger.cli_context import ledger_of
+from ledger.cli_show import show_record
+from ledger.commands import COMMANDS, QUESTIONS, Command, Question
+from ledger.fields import Choice, Field, Flag, Instant, Text, Whole
+from ledger.settings import language
+from ledger.texts import table, text
+
+_POSITIONAL = ("account", "ticket")
+
+
+def command_groups() -> Iterator[click.Group]:
+    """Yield one group a noun (account, plan, payment, …) with its commands."""
+    groups: dict[str, click.Group] = {}
+    for command in COMMANDS.values():
+        noun, verb = command.name.split(".")
+        if noun not in groups:
+            groups[noun] = click.Group(noun, help=help_text(f"noun_{noun}"))
+        groups[noun].add_command(_command(command, verb.replace("_", "-")))
+    groups["ticket"].add_command(_question(QUESTIONS["ticket"], "show"))
+    groups["account"].add_command(_question(QUESTIONS["billing"], "billing"))
+    yield from groups.values()
+
+
+def question_commands() -> Iterator[click.Command]:
+    """Yield the questions that stand at the root: balance, history, coverage, billing."""
+    for name in ("balance", "history", "coverage", "billing"):
+        yield _question(QUESTIONS[name], name)
+
+
+def help_text(key: str) -> str:
+    """Return the help of a command or field in the language of the environment."""
+    return text(key, language(os.environ.get("LEDGER_LANG", ""))) if key in table() else ""
+
+
+def _command(command: Command, verb: str) -> click.Command:
+    def run(as_json: bool, at: str | None, by: str, reason: str | None, key: str | None, **given: Any) -> None:
+        ctx = click.get_current_context()
+        lang = ctx.obj["lang"]
+        instant = Instant().parse(at, "at") if at is not None else None
+        why = Text(500).parse(reason, "reason") if reason is not None else ""
+        with ledger_of(ctx) as ledger:
+            answer = ledger.execute(
+                command.name,
+                _present(given),
+                caller=Caller(by=by, source="console"),
+                at=instant,
+                reason=why,
+                key=key or "",
+            )
+        show_record(in_words(answer, lang), lang, as_json)
+        if not answer["ok"]:
+            sys.exit(1)
+
+    common = [
+        click.Option(["--at"], metavar="RFC3339", help=help_text("field_at")),
+        click.Option(["--by"], default="operator", show_default=True, help=help_text("field_by")),
+        click.Option(["--reason"], help=help_text("field_reason")),
+        click.Option(["--key"], help=help_text("field_key")),
+        click.Option(["--json", "as_json"], is_flag=True),
+    ]
+    params = [_parameter(field) for field in command.fields]
+    return click.Command(verb, callback=run, params=[*params, *common], help=help_text(f"do_{command.name}"))
+
+
+def _question(question: Question, name: str) -> click.Command:
+    def run(as_json: bool, **given: Any) -> None:
+        ctx = click.get_current_context()
+        with ledger_of(ctx) as ledger:
+            answer = ledger.ask(question.name, _present(given))
+        show_record(answer, ctx.obj["lang"], as_json)
+
+    params: list[click.Parameter] = [_parameter(field) for field in question.fields]
+    params.append(click.Option(["--json", "as_json"], is_flag=True))
+    return click.Command(name, callback=run, params=params, help=help_text(f"ask_{question.name}"))
+
+
+def _present(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _parameter(field: Field) -> click.Parameter:
+    if field.name in _POSITIONAL:
+        return click.Argument([field.name])
+    option = f"--{field.name.replace('_', '-')}"
+    help_ = help_text(f"field_{field.name}")
+    if isinstance(field.kind, Flag):
+        return click.Option([option, field.name], is_flag=True, default=None, help=help_)
+    kind: Any = str
+    if isinstance(field.kind, Choice):
+        kind = click.Choice(field.kind.words)
+    elif isinstance(field.kind, Whole):
+        kind = int
+    return click.Option([option, field.name], type=kind, required=field.required, help=help_)

@@ -1,0 +1,65 @@
+"""How the command line shows an answer: JSON for programs, aligned tables for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ledger.texts import table, text
+
+
+def label(name: str, lang: str) -> str:
+    """Return the words of a field or heading, the name itself where it has none."""
+    key = f"label_{name}"
+    return text(key, lang) if key in table() else name.replace("_", " ")
+
+
+def show_record(answer: dict[str, Any], lang: str, as_json: bool) -> None:
+    """Print one answer: plain values as lines, lists of records as tables below."""
+    if as_json:
+        click.echo(json.dumps(answer, ensure_ascii=False))
+        return
+    simple = {k: v for k, v in answer.items() if not _is_table(v) and not (isinstance(v, dict) and not v)}
+    width = max((len(label(k, lang)) for k in simple), default=0)
+    for name, value in simple.items():
+        click.echo(f"{label(name, lang):<{width}}  {_cell(value, lang)}")
+    for name, value in answer.items():
+        if _is_table(value):
+            click.echo(f"\n{label(name, lang)}")
+            show_rows(value, lang)
+
+
+def show_rows(rows: Sequence[dict[str, Any]], lang: str) -> None:
+    """Print records of one form as a table."""
+    if not rows:
+        click.echo("  -")
+        return
+    names = [n for n in rows[0] if any(not _is_table(r.get(n)) and r.get(n) not in (None, "", []) for r in rows)]
+    cells = [[_cell(row.get(name), lang) for name in names] for row in rows]
+    heads = [label(name, lang) for name in names]
+    widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(names))]
+    numeric = [all(isinstance(row.get(name), (int, float, type(None))) for row in rows) for name in names]
+    for line in [heads, ["-" * width for width in widths], *cells]:
+        parts = [
+            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)
+        ]
+        click.echo("  " + "  ".join(parts).rstrip())
+
+
+def _is_table(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
+
+
+def _cell(value: Any, lang: str) -> str:
+    if value is None or value == []:
+        return "-"
+    if isinstance(value, bool):
+        return text("word_yes" if value else "word_no", lang)
+    if isinstance(value, dict):
+        return ", ".join(f"{label(k, lang)} {_cell(v, lang)}" for k, v in value.items())
+    if isinstance(value, list):
+        return "; ".join(_cell(item, lang) for item in value)
+    return str(value)

@@ -1,0 +1,58 @@
+"""The history of an account, in words and in order: its own facts, its tickets' and its declines'."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from ledger import facts as f
+from ledger.errors import NotFound
+from ledger.rules.instants import show
+from ledger.rules.money import show_amount
+from ledger.store import Store
+
+_HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key"}
+_MONEY = {"gross", "net", "tax", "amount"}
+_INSTANTS = {"until", "starts", "ends", "due_at", "reminder"}
+
+
+def history(store: Store, account: str, at: str, position: int | None) -> dict[str, Any]:
+    """Return every fact that names `account` and is dated up to `at`, by date, then by place in the log.
+
+    `position` limits it to a prefix of the log. NotFound when the account was not open by then.
+    """
+    rows = store.rows_of_account(account, position)
+    facts = [(row, f.decode(row.topic, row.state)) for row in rows]
+    opening = next((fact for _row, fact in facts if isinstance(fact, f.AccountOpened)), None)
+    if opening is None or opening.occurred_at > at:
+        raise NotFound("unknown_account", account=account)
+    entries = [
+        {
+            "position": row.position,
+            "at": show(fact.occurred_at, opening.zone),
+            "recorded_at": show(row.recorded_at, opening.zone),
+            "event": row.topic,
+            "by": fact.by,
+            "source": fact.source,
+            "reason": fact.reason or None,
+            **_details(fact, opening.zone),
+        }
+        for row, fact in sorted(facts, key=lambda pair: pair[1].occurred_at)
+        if fact.occurred_at <= at and row.topic != f.ReferenceClaimed.TOPIC
+    ]
+    return {"account": account, "name": opening.name, "currency": opening.currency, "entries": entries}
+
+
+def _details(fact: f.Fact, zone: str) -> dict[str, Any]:
+    details = {}
+    for name, value in msgspec.to_builtins(fact).items():
+        if name in _HIDDEN or value in ("", None):
+            continue
+        if name in _MONEY:
+            details[name] = show_amount(value)
+        elif name in _INSTANTS:
+            details[name] = show(value, zone)
+        else:
+            details[name] = value
+    return details

@@ -1,0 +1,37 @@
+"""Settings: read from the environment once, at a front door, and passed down. No other module reads it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ledger.texts import LANGUAGES
+
+DEFAULT_URL = "sqlite:///data/ledger.db"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """`database_url`: sqlite:///path (relative to the working folder) or postgresql://…; `lang`: es_GT or en."""
+
+    database_url: str = DEFAULT_URL
+    lang: str = LANGUAGES[0]
+    catalogue: Path | None = None
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
+        """Return the settings of LEDGER_DATABASE_URL, LEDGER_LANG and LEDGER_CATALOGUE."""
+        env = os.environ if environment is None else environment
+        catalogue = env.get("LEDGER_CATALOGUE")
+        return cls(
+            database_url=env.get("LEDGER_DATABASE_URL") or DEFAULT_URL,
+            lang=language(env.get("LEDGER_LANG") or env.get("LANG") or ""),
+            catalogue=Path(catalogue) if catalogue else None,
+        )
+
+
+def language(name: str) -> str:
+    """Return "en" for an English locale name, else es_GT: Spanish comes first."""
+    return "en" if name.lower().startswith("en") else "es_GT"

@@ -1,0 +1,1 @@
+"""Answers over the whole ledger: read models, all rebuildable from the log."""

@@ -1,0 +1,147 @@
+"""`supportledger projections status|catch-up|rebuild` and `supportledger sla report`."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Iterator
+
+import click
+
+from ledger.application import Ledger
+from ledger.cli_context import ledger_of
+from ledger.cli_show import show_record, show_rows
+from ledger.fields import Date
+from ledger.texts import text
+from projections import compliance
+from projections.projector import Projector
+from projections.rebuild import check, rebuild
+
+
+def register(root: click.Group) -> None:
+    """Add this package's commands to the root."""
+    root.add_command(projections_group)
+    root.add_command(sla_group)
+
+
+@contextlib.contextmanager
+def projector_of(ctx: click.Context) -> Iterator[tuple[Ledger, Projector]]:
+    """Yield this call's ledger and the projector of its read models."""
+    with ledger_of(ctx) as ledger:
+        projector = Projector(ledger.store, ledger.catalogue)
+        try:
+            yield ledger, projector
+        finally:
+            projector.close()
+
+
+@click.group("projections")
+def projections_group() -> None:
+    """Lecturas reconstruibles · read models, rebuilt from the log."""
+
+
+@projections_group.command("status")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def status(ctx: click.Context, as_json: bool) -> None:
+    """Dónde va cada lectura · where each read model stands; exit 1 when one has stopped."""
+    with projector_of(ctx) as (_ledger, projector):
+        projector.prepare()
+        _show_states(ctx, projector, as_json)
+
+
+@projections_group.command("catch-up")
+@click.argument("names", nargs=-1)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def catch_up(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
+    """Poner al día · bring read models to the end of the log."""
+    with projector_of(ctx) as (_ledger, projector):
+        projector.catch_up(names)
+        _show_states(ctx, projector, as_json)
+
+
+@projections_group.command("rebuild")
+@click.argument("names", nargs=-1)
+@click.option("--check", "only_check", is_flag=True, help="comparar sin cambiar · compare, change nothing")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def rebuild_command(ctx: click.Context, names: tuple[str, ...], only_check: bool, as_json: bool) -> None:
+    """Reconstruir desde los hechos · rebuild from the log beside the live tables, then swap."""
+    with projector_of(ctx) as (ledger, projector):
+        with progress_bar(ledger.store.last_position()) as tick:
+            found = (check if only_check else rebuild)(projector, names, tick)
+        if not only_check and not found:
+            projector.catch_up(names)
+            _show_states(ctx, projector, as_json)
+            return
+    lang = ctx.obj["lang"]
+    if as_json:
+        click.echo(json.dumps({"ok": not found, "differences": found}, ensure_ascii=False))
+    elif not found:
+        click.echo(text("rebuild_same", lang))
+    for name, difference in found.items():
+        click.echo(f"{name}: {difference}", err=True)
+    if found:
+        sys.exit(1)
+
+
+def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> None:
+    states = projector.states()
+    rows = [
+        {"projection": s.name, "version": s.version, "position": s.position, "lag": s.lag, "error": s.error or None}
+        for s in states
+    ]
+    if as_json:
+        click.echo(json.dumps({"projections": rows}, ensure_ascii=False))
+    else:
+        show_rows(rows, ctx.obj["lang"])
+    if any(s.error for s in states):
+        sys.exit(1)
+
+
+@contextlib.contextmanager
+def progress_bar(total: int) -> Iterator[object]:
+    """Yield a function that shows how far a long work is; on standard error, only for people."""
+    if not sys.stderr.isatty() or total < 1:
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
+@click.group("sla")
+def sla_group() -> None:
+    """Cumplimiento de respuesta · response compliance."""
+
+
+@sla_group.command("report")
+@click.option("--by", default="level,priority", show_default=True, help=", ".join(compliance.BY))
+@click.option("--from", "since", metavar="YYYY-MM-DD", help="apertura desde · opened from")
+@click.option("--to", "until", metavar="YYYY-MM-DD", help="apertura hasta, inclusive · opened to, included")
+@click.option("--raw", is_flag=True, help="sin exclusiones · ignoring exclusions")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def report(ctx: click.Context, by: str, since: str | None, until: str | None, raw: bool, as_json: bool) -> None:
+    """Cumplidos, incumplidos, abiertos, excluidos · met, breached, open, excluded."""
+    first = Date().parse(since, "from") if since is not None else ""
+    last = Date().parse(until, "to") if until is not None else ""
+    with projector_of(ctx) as (ledger, projector):
+        projector.catch_up(["tickets"])
+        rows = compliance.report(
+            projector.read,
+            [name.strip() for name in by.split(",") if name.strip()],
+            now=ledger.clock.now(),
+            since=first,
+            until=last,
+            raw=raw,
+        )
+    if as_json:
+        show_record({"rows": rows}, ctx.obj["lang"], True)
+    else:
+        show_rows(rows, ctx.obj["lang"])

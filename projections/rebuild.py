@@ -1,0 +1,168 @@
+"""Rebuild: fold the whole log into new tables beside the live ones, then swap them in one transaction.
+
+One scan, stream by stream, feeds all the models: a stream is decoded and folded once, memory stays constant. What
+was appended meanwhile is caught up on the new tables before the swap. `check` builds the same way and compares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from ledger.store import Store
+from projections.model import PoisonedEvent, ReadModel, Rows, Stream
+from projections.projector import (
+    Projector,
+    create_tables,
+    drop_position,
+    named,
+    set_error,
+    set_position,
+    write,
+)
+
+_NEW, _CHECK = "_new", "_check"
+_BUFFER = 5000
+Progress = Callable[[int], None]
+
+
+def rebuild(projector: Projector, names: Sequence[str] = (), progress: Progress | None = None) -> dict[str, str]:
+    """Rebuild the named models (all by default) and swap them in; return the error of each that stopped.
+
+    Readers go on with the live tables until the swap. `progress` is called with the number of events folded.
+    """
+    projector.prepare()
+    models = named(names)
+    with projector.exclusive(wait=10.0):
+        errors = _build(projector, models, _NEW, projector.store.last_position(), progress)
+        for model in models:
+            if model.name in errors:
+                _discard(projector.read, model, _NEW, errors[model.name])
+            else:
+                projector.catch_up_to(model, projector.store.last_position(), _NEW)
+                _swap(projector, model)
+    return errors
+
+
+def check(
+    projector: Projector, names: Sequence[str] = (), progress: Progress | None = None
+) -> dict[str, str]:
+    """Build the named models again at the position of the live ones, compare row by row.
+
+    Return the first difference (or error) of each model that differs; empty when all agree.
+    """
+    projector.prepare()
+    found: dict[str, str] = {}
+    with projector.exclusive(wait=10.0):
+        for model in named(names):
+            position = projector.position(model.name) or 0
+            errors = _build(projector, [model], _CHECK, position, progress)
+            difference = errors.get(model.name) or _difference(projector.read, model)
+            if difference:
+                found[model.name] = difference
+            _discard(projector.read, model, _CHECK, "")
+    return found
+
+
+def _build(
+    projector: Projector, models: Sequence[ReadModel], suffix: str, stop: int, progress: Progress | None
+) -> dict[str, str]:
+    read = projector.read
+    for model in models:
+        with read.transaction() as writer:
+            create_tables(writer, model, suffix)
+            set_position(writer, model, suffix, 0)
+    errors: dict[str, str] = {}
+    pending: dict[str, list[Rows]] = {model.name: [] for model in models}
+    size = 0
+    for stream in _streams(projector, stop, progress):
+        for model in models:
+            if stream.id.startswith(model.feeds) and model.name not in errors:
+                try:
+                    pending[model.name].append(model.rows(stream))
+                except PoisonedEvent as error:
+                    errors[model.name] = str(error)
+        size += len(stream.rows)
+        if size >= _BUFFER:
+            _flush(read, models, suffix, pending)
+            size = 0
+    _flush(read, models, suffix, pending)
+    for model in models:
+        with read.transaction() as writer:
+            for table in model.tables:
+                for statement in table.create_indexes(suffix):
+                    writer.execute(statement)
+            set_position(writer, model, suffix, stop)
+    return errors
+
+
+def _streams(projector: Projector, stop: int, progress: Progress | None) -> Any:
+    """Yield the log's streams up to `stop`, each whole, from one scan in constant memory."""
+    rows: list[tuple[Any, ...]] = []
+    done = 0
+    for part in projector.store.scan(stop):
+        for row in part:
+            if rows and row[1] != rows[0][1]:
+                yield Stream(rows, projector.catalogue)
+                rows = []
+            rows.append(row)
+        done += len(part)
+        if progress is not None:
+            progress(done)
+    if rows:
+        yield Stream(rows, projector.catalogue)
+
+
+def _flush(read: Store, models: Sequence[ReadModel], suffix: str, pending: dict[str, list[Rows]]) -> None:
+    with read.transaction() as writer:
+        for model in models:
+            write(writer, model, suffix, pending[model.name])
+            pending[model.name] = []
+
+
+def _swap(projector: Projector, model: ReadModel) -> None:
+    """Put the new tables in the place of the live ones: readers see all of it or nothing."""
+    position = projector.position(model.name + _NEW) or 0
+    with projector.read.transaction() as writer:
+        for table in model.tables:
+            writer.execute(f"DROP TABLE IF EXISTS {table.name}")
+            writer.execute(f"ALTER TABLE {table.name}{_NEW} RENAME TO {table.name}")
+        drop_position(writer, model, _NEW)
+        set_position(writer, model, "", position)
+
+
+def _discard(read: Store, model: ReadModel, suffix: str, error: str) -> None:
+    with read.transaction() as writer:
+        for table in model.tables:
+            writer.execute(f"DROP TABLE IF EXISTS {table.name}{suffix}")
+        drop_position(writer, model, suffix)
+        if error:
+            set_error(writer, model, "", error)
+
+
+def _difference(read: Store, model: ReadModel) -> str:
+    """Return the first difference between the live tables and those just built, "" when there is none."""
+    for table in model.tables:
+        columns = ", ".join(table.names)
+        order = ", ".join(table.names)
+        live = read.stream_query(f"SELECT {columns} FROM {table.name} ORDER BY {order}", [], 2000)
+        built = read.stream_query(f"SELECT {columns} FROM {table.name}{_CHECK} ORDER BY {order}", [], 2000)
+        for number, (a, b) in enumerate(_pairs(live, built), 1):
+            if a != b:
+                return _describe(table.name, table.names, number, a, b)
+    return ""
+
+
+def _pairs(left: Any, right: Any) -> Any:
+    from itertools import chain, zip_longest
+
+    return zip_longest(chain.from_iterable(left), chain.from_iterable(right))
+
+
+def _describe(table: str, names: Sequence[str], number: int, live: Any, built: Any) -> str:
+    if live is None or built is None:
+        where, row = ("live", live) if built is None else ("log", built)
+        return f"{table}: row {number} stands only in the {where}: {dict(zip(names, row, strict=True))}"
+    pairs = zip(names, live, built, strict=True)
+    changed = {name: f"live {a!r}, log {b!r}" for name, a, b in pairs if a != b}
+    return f"{table}: row {number} (stream {live[0]}): {changed}"

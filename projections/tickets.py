@@ -1,0 +1,77 @@
+"""Tickets: each case with its clock, as the facts recorded so far tell it. What depends on now is left to queries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger import facts as f
+from ledger.rules import sla
+from ledger.rules.subscriptions import FAR, local_day
+from ledger.store import Store
+from projections.model import ReadModel, Rows, Stream, Table
+
+TICKETS = Table(
+    "r_tickets",
+    (
+        ("ticket", "text"),
+        ("account", "text"),
+        ("request", "text"),
+        ("subject", "text"),
+        ("level", "text"),
+        ("priority", "text"),
+        ("grant_id", "text"),
+        ("why", "text"),
+        ("opened_at", "text"),
+        ("opened_on", "text"),
+        ("month", "text"),
+        ("due_at", "text"),
+        ("responded_at", "text"),
+        ("agent", "text"),
+        ("assigned_to", "text"),
+        ("waiting_since", "text"),
+        ("resolved_at", "text"),
+        ("verdict_level", "text"),
+        ("verdict_priority", "text"),
+        ("excluded", "text"),
+        ("final_at", "text"),
+        ("zone", "text"),
+    ),
+    (("ticket",), ("account", "ticket"), ("month",)),
+)
+
+
+def rows(stream: Stream) -> Rows:
+    """Return the row of one case."""
+    facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
+    clock = sla.run(facts, FAR, str(stream.rows[0][4]))
+    if clock is None:
+        return {}
+    opened = clock.opened
+    day = local_day(opened.occurred_at, opened.zone).isoformat()
+    return {
+        TICKETS.name: [
+            (
+                stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
+                clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
+                clock.responded_at, clock.responded_by or clock.assigned_to, clock.assigned_to,
+                clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
+                clock.excluded, clock.final_at(), opened.zone,
+            )
+        ]
+    }  # fmt: skip
+
+
+MODEL = ReadModel("tickets", 1, "ticket/", (TICKETS,), rows)
+
+
+def tickets(
+    read: Store, *, account: str = "", after: str = "", limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return cases in order of their number, from behind `after`, of one account or of all."""
+    names = TICKETS.names[1:]
+    where, given = ["ticket > ?"], [after]
+    if account:
+        where.append("account = ?")
+        given.append(account)
+    sql = f"SELECT {', '.join(names)} FROM r_tickets WHERE {' AND '.join(where)} ORDER BY ticket LIMIT ?"
+    return [dict(zip(names, row, strict=True)) for row in read.query(sql, [*given, limit])]
