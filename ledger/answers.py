@@ -24,7 +24,7 @@ def subscription_shown(book: Book) -> Subscription | None:
     bought, licence = book.bought(), book.licence()
     candidates = [s for s in (bought, licence) if s is not None and s.state != "abandoned"]
     in_force = [s for s in candidates if s.state == "in_force"]
-    return (in_force or candidates or [None])[0]
+    return next(iter(in_force or candidates), None)
 
 
 def balance(book: Book, at: str, unrecorded: int) -> Answer:
@@ -87,9 +87,7 @@ def _grant(grant: Grant, zone: str) -> Answer:
         "remaining": grant.remaining,
         "from": show(grant.starts, zone),
         "until": show(grant.until, zone) if grant.until < FAR else None,
-        "taken_by": [
-            {"at": show(at, zone), "ticket": ticket, "units": change} for at, ticket, change in grant.takes
-        ],
+        "taken_by": [{"at": show(at, zone), "ticket": ticket, "units": change} for at, ticket, change in grant.takes],
     }
 
 

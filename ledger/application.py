@@ -6,37 +6,31 @@ idempotency row are one transaction. On a version conflict it reloads and decide
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
 
-from ledger import answers, plans
+from ledger import answers, plans, serving
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Account, Accounts, Asked, account_stream
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
-from ledger.commands import COMMANDS, MANAGERS, NEED_REASON, QUESTIONS, Command
+from ledger.commands import COMMANDS, QUESTIONS
+from ledger.dating import Caller, check_dates, fingerprint
 from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from ledger.fields import parse_fields
 from ledger.history import history
 from ledger.rules import instants, sla
-from ledger.rules.subscriptions import local_day
 from ledger.store import FactMapper, Recorded, Request, Store
 
+__all__ = ["Caller", "Ledger"]
+
 _RETRY_SECONDS = 10.0
-_AHEAD = timedelta(minutes=2)
-_BACK = timedelta(hours=24)
-_BANK_DAYS = 5
-# Dated by a rule, a gateway or another system, not by a person's memory (DOMAIN.md, "Two times").
-_DATED_BY_SOURCE = ("import", "scheduler", "gateway")
 
 Answer = dict[str, Any]
 Decide = Callable[[Account, Answer, Asked, Catalogue], plans.Decided]
@@ -49,15 +43,6 @@ _ACCOUNT_DECISIONS: dict[str, Decide] = {
     "plan.cancel": plans.cancel_plan,
     "plan.withdraw_cancellation": plans.withdraw_cancellation,
 }
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Who acts: `by` and `role` from a token or the command line; `source` is api, console, apply, import…"""
-
-    by: str = "operator"
-    role: str = "operator"
-    source: str = "api"
 
 
 class Ledger:
@@ -97,14 +82,14 @@ class Ledger:
         values = parse_fields(given, command.fields)
         if caller.role not in command.roles:
             raise Refused("role_not_allowed", role=caller.role, command=name, roles=", ".join(sorted(command.roles)))
-        wanted = _fingerprint(name, given, at, reason, caller)
+        wanted = fingerprint(name, given, at, reason, caller)
         deadline = time.monotonic() + _RETRY_SECONDS
         while True:
             if key and (replayed := self._replayed(key, wanted)) is not None:
                 return replayed
             now = self.clock.now()
             asked = Asked(at or now, now, caller.by, caller.role, caller.source, reason)
-            _check_dates(command, values, asked, self._zone_of)
+            check_dates(command, values, asked, self._zone_of)
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
                 return self._run(name, values, asked, request)
@@ -112,7 +97,7 @@ class Ledger:
                 self._explain(name, values)
                 if time.monotonic() > deadline:
                     raise Unavailable("too_busy") from conflict
-                time.sleep(random.uniform(0.001, 0.02))
+                time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
 
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
         if name == "account.open":
@@ -145,12 +130,12 @@ class Ledger:
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
                     raise Refused("before_opening", opened_at=opened_at)
                 case = self.ticket(values["ticket"], must_exist=False)
-                decided = cases.open_ticket(account, case, values, asked, self.catalogue)
+                decided = serving.open_ticket(account, case, values, asked, self.catalogue)
                 return self._save(account, decided, asked, request)
         case = self.ticket(values["ticket"])
         if verb in ("reclassify", "give_back"):
             with self.accounts.existing(case.opened.customer_no) as account:
-                decide = cases.reclassify if verb == "reclassify" else cases.give_back
+                decide = serving.reclassify if verb == "reclassify" else serving.give_back
                 return self._save(account, decide(account, case, values, asked, self.catalogue), asked, request)
         if verb == "respond":
             decided = cases.respond(case, values, asked)
@@ -164,9 +149,7 @@ class Ledger:
             decided = cases.remark(verb, case, values, asked)
         return self._save(None, decided, asked, request)
 
-    def _save(
-        self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None
-    ) -> Answer:
+    def _save(self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None) -> Answer:
         rows: list[Recorded] = []
         body: Answer
         if account is not None and decided.facts:
@@ -274,7 +257,7 @@ class Ledger:
         with self.accounts.existing(values["account"]) as account:
             if at < account.opening.occurred_at:
                 raise NotFound("unknown_account", account=values["account"])
-            decision, target = cases.coverage(account, values, asked, self.catalogue)
+            decision, target = serving.coverage(account, values, asked, self.catalogue)
         return {
             "account": values["account"],
             "outcome": "served" if decision.served else "declined",
@@ -329,43 +312,3 @@ class _Folded:
         if self._using is not None:
             self._using.__exit__(*details)
             self._using = None
-
-
-def _fingerprint(
-    name: str, given: Mapping[str, Any], at: str | None, reason: str, caller: Caller
-) -> dict[str, str]:
-    """Return a short hash for each top-level field of the request, so that a conflict can name the field."""
-    body = {"do": name, **given, "by": caller.by}
-    if at is not None:
-        body["at"] = at
-    if reason:
-        body["reason"] = reason
-    return {
-        field: hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
-        for field, value in body.items()
-    }
-
-
-def _check_dates(command: Command, values: Answer, asked: Asked, zone_of: Callable[[Answer], str]) -> None:
-    """Refuse what lies ahead, what people date back too far, and a missing reason (DOMAIN.md, "Two times")."""
-    at, now = instants.from_iso(asked.at), instants.from_iso(asked.now)
-    if at > now + _AHEAD:
-        raise Refused("in_the_future", at=asked.at, now=asked.now)
-    if command.name in NEED_REASON and not asked.reason:
-        raise Refused("reason_required", command=command.name)
-    if at >= now - _BACK or asked.source.split(":", 1)[0] in _DATED_BY_SOURCE:
-        return
-    if asked.role in MANAGERS:
-        if not asked.reason:
-            raise Refused("reason_required", command=command.name)
-        return
-    bank = command.name == "payment.record" and values["method"] in ("deposit", "transfer")
-    if not (asked.role == "finance" and bank and _bank_days(asked, zone_of(values)) <= _BANK_DAYS):
-        raise Refused("back_dated", at=asked.at, now=asked.now)
-
-
-def _bank_days(asked: Asked, zone: str) -> int:
-    """Return the business days (Monday to Friday) after the value date up to today, local dates."""
-    start, end = local_day(asked.at, zone), local_day(asked.now, zone)
-    days = (start + timedelta(days=n) for n in range(1, (end - start).days + 1))
-    return sum(day.weekday() < 5 for day in days)

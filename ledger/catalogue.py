@@ -216,8 +216,12 @@ def _checked(data: _File, name: str) -> Catalogue:
         raise wrong("currency", f"{data.currency!r} is none of {', '.join(CURRENCIES)}")
     if data.courtesy.max_units < 1:
         raise wrong("courtesy.max_units", "must be at least 1")
-    for label, entries in (("prices", data.prices), ("targets", data.targets), ("confirmations", data.confirmations)):
-        dates = [entry.since for entry in entries]  # type: ignore[attr-defined]
+    for label, entries in (
+        ("prices", data.prices),
+        ("targets", data.targets),
+        ("confirmations", data.confirmations),
+    ):
+        dates = [entry.since for entry in entries]
         if not dates or dates != sorted(set(dates)):
             raise wrong(label, "`from` dates must rise from entry to entry, and there must be one")
     calendars, dated = _load_calendars(data.calendars, wrong)
@@ -255,9 +259,7 @@ def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str
     return amounts
 
 
-def _load_calendars(
-    entries: list[_Calendar], wrong: Any
-) -> tuple[dict[str, Calendar], list[tuple[date, str, int]]]:
+def _load_calendars(entries: list[_Calendar], wrong: Any) -> tuple[dict[str, Calendar], list[tuple[date, str, int]]]:
     calendars: dict[str, Calendar] = {}
     for number, entry in enumerate(entries, 1):
         reference = f"{entry.name}@{entry.version}"

@@ -48,7 +48,11 @@ def migrate_command(ctx: click.Context, test_clock: bool, as_json: bool) -> None
     """Crear o actualizar las tablas · create or upgrade the tables."""
     with ledger_of(ctx, check=False) as ledger:
         changed = ledger.store.migrate(test_clock=test_clock)
-        state = {"migrated": changed, "schema": ledger.store.schema_version(), "test_clock": ledger.clock.is_test}
+        state = {
+            "migrated": changed,
+            "schema": ledger.store.schema_version(),
+            "test_clock": ledger.clock.is_test,
+        }
     show_record(state, ctx.obj["lang"], as_json)
 
 

@@ -43,9 +43,7 @@ def show_rows(rows: Sequence[dict[str, Any]], lang: str) -> None:
     widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(names))]
     numeric = [all(isinstance(row.get(name), (int, float, type(None))) for row in rows) for name in names]
     for line in [heads, ["-" * width for width in widths], *cells]:
-        parts = [
-            c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)
-        ]
+        parts = [c.rjust(w) if right else c.ljust(w) for c, w, right in zip(line, widths, numeric, strict=True)]
         click.echo("  " + "  ".join(parts).rstrip())
 
 

@@ -39,7 +39,13 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     """Ver las credenciales (sin su secreto) · list the tokens (without their secret)."""
     with ledger_of(ctx) as ledger:
         rows = [
-            {"prefix": t.prefix, "role": t.role, "name": t.name, "created_at": t.created_at, "revoked_at": t.revoked_at}
+            {
+                "prefix": t.prefix,
+                "role": t.role,
+                "name": t.name,
+                "created_at": t.created_at,
+                "revoked_at": t.revoked_at,
+            }
             for t in ledger.store.tokens()
         ]
     if as_json:

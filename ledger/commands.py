@@ -184,9 +184,7 @@ COMMANDS = {
             AGENTS,
             "/tickets/{ticket}/reclassifications",
         ),
-        Command(
-            "ticket.give_back", (TICKET, _may("approver", Id())), AGENTS, "/tickets/{ticket}/give-backs"
-        ),
+        Command("ticket.give_back", (TICKET, _may("approver", Id())), AGENTS, "/tickets/{ticket}/give-backs"),
         Command("ticket.exclude", (TICKET, _may("approver", Id())), AGENTS, "/tickets/{ticket}/exclusions"),
     )
 }

@@ -98,7 +98,11 @@ def _refuse_second(account: Account, asked: Asked, licence: bool) -> None:
             later = sub.period_from >= asked.at and sub.state != "abandoned"
             if sub.kind == kind and (sub.live or later):
                 raise Refused(
-                    "already_subscribed", account=account.number, subscription=sub.id, level=sub.level, state=sub.state
+                    "already_subscribed",
+                    account=account.number,
+                    subscription=sub.id,
+                    level=sub.level,
+                    state=sub.state,
                 )
 
 
@@ -123,9 +127,7 @@ def renew_licence(account: Account, v: Answer, asked: Asked, _catalogue: Catalog
         raise Refused("no_licence", account=account.number)
     if v["licence_until"] <= sub.licence_until:
         raise Refused("licence_not_later", licence_until=sub.licence_until, given=v["licence_until"])
-    fact = f.LicenceRenewed(
-        **common(account.number, asked), subscription=sub.id, licence_until=v["licence_until"]
-    )
+    fact = f.LicenceRenewed(**common(account.number, asked), subscription=sub.id, licence_until=v["licence_until"])
     return Decided([fact], answer=lambda _book: {"subscription": sub.id, "licence_until": fact.licence_until})
 
 

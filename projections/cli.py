@@ -16,7 +16,7 @@ from ledger.fields import Date
 from ledger.texts import text
 from projections import compliance
 from projections.projector import Projector
-from projections.rebuild import check, rebuild
+from projections.rebuild import Progress, check, rebuild
 
 
 def register(root: click.Group) -> None:
@@ -90,7 +90,13 @@ def rebuild_command(ctx: click.Context, names: tuple[str, ...], only_check: bool
 def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> None:
     states = projector.states()
     rows = [
-        {"projection": s.name, "version": s.version, "position": s.position, "lag": s.lag, "error": s.error or None}
+        {
+            "projection": s.name,
+            "version": s.version,
+            "position": s.position,
+            "lag": s.lag,
+            "error": s.error or None,
+        }
         for s in states
     ]
     if as_json:
@@ -102,17 +108,17 @@ def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> Non
 
 
 @contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[object]:
+def progress_bar(total: int) -> Iterator[Progress | None]:
     """Yield a function that shows how far a long work is; on standard error, only for people."""
     if not sys.stderr.isatty() or total < 1:
         yield None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bar
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda done: progress.update(task, completed=done)
+    with Bar(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda done: bar.update(task, completed=done)
 
 
 @click.group("sla")

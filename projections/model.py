@@ -14,7 +14,6 @@ from typing import Any
 from ledger import facts as f
 from ledger.catalogue import Catalogue
 from ledger.rules.book import Book, fold
-from ledger.store import Row
 
 
 @dataclass(frozen=True)

@@ -19,9 +19,7 @@ from ledger.store import Store, Writer, open_read_store
 from projections import balances, billing, declines, tickets
 from projections.model import PoisonedEvent, ReadModel, Rows, Stream
 
-MODELS: dict[str, ReadModel] = {
-    m.MODEL.name: m.MODEL for m in (balances, billing, tickets, declines)
-}
+MODELS: dict[str, ReadModel] = {m.MODEL.name: m.MODEL for m in (balances, billing, tickets, declines)}
 BATCH = 2000
 _POLL_SECONDS = 0.02
 _POSITIONS = "r_positions"
@@ -192,9 +190,7 @@ def write(writer: Writer, model: ReadModel, suffix: str, parts: Iterable[Rows]) 
 def set_position(writer: Writer, model: ReadModel, suffix: str, position: int) -> None:
     """Write a model's position, clearing its error."""
     writer.execute(f"DELETE FROM {_POSITIONS} WHERE name = ?", [model.name + suffix])
-    writer.execute(
-        f"INSERT INTO {_POSITIONS} VALUES (?, ?, ?, '')", [model.name + suffix, model.version, position]
-    )
+    writer.execute(f"INSERT INTO {_POSITIONS} VALUES (?, ?, ?, '')", [model.name + suffix, model.version, position])
 
 
 def set_error(writer: Writer, model: ReadModel, suffix: str, error: str) -> None:

@@ -44,9 +44,7 @@ def rebuild(projector: Projector, names: Sequence[str] = (), progress: Progress 
     return errors
 
 
-def check(
-    projector: Projector, names: Sequence[str] = (), progress: Progress | None = None
-) -> dict[str, str]:
+def check(projector: Projector, names: Sequence[str] = (), progress: Progress | None = None) -> dict[str, str]:
     """Build the named models again at the position of the live ones, compare row by row.
 
     Return the first difference (or error) of each model that differs; empty when all agree.

@@ -64,9 +64,7 @@ def rows(stream: Stream) -> Rows:
 MODEL = ReadModel("tickets", 1, "ticket/", (TICKETS,), rows)
 
 
-def tickets(
-    read: Store, *, account: str = "", after: str = "", limit: int = 50
-) -> list[dict[str, Any]]:
+def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:
     """Return cases in order of their number, from behind `after`, of one account or of all."""
     names = TICKETS.names[1:]
     where, given = ["ticket > ?"], [after]

@@ -2,7 +2,8 @@
 
 `apply` takes decided facts in order of `occurred_at` (then position); `advance` lets time pass. Whatever falls
 due on the way (renewals, a yearly plan's months, expiries, ends, lapses, abandonments) happens here, at its own
-instant, and is kept in the `journal` under its natural key, beside what the log has recorded of it. So an answer is the same before and after it is recorded.
+instant, and is kept in the `journal` under its natural key, beside what the log has recorded of it. So an answer
+is the same before and after it is recorded.
 """
 
 from __future__ import annotations

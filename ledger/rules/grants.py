@@ -31,9 +31,7 @@ class Grant:
         "voided",
     )
 
-    def __init__(
-        self, id: str, *, kind: str, level: str, units: int, starts: str, until: str, source: str
-    ) -> None:
+    def __init__(self, id: str, *, kind: str, level: str, units: int, starts: str, until: str, source: str) -> None:
         """`starts` and `until` are canonical instants; `source` is the subscription or charge behind it."""
         self.id = id
         self.kind = kind

@@ -83,9 +83,7 @@ class Lifecycle(State):
             return
         charge.paid_at = at
         del self.open[charge.id]
-        self.journal.emit(
-            self._due(f.ChargePaid, f"paid:{charge.id}", at, charge=charge.id, amount=charge.gross)
-        )
+        self.journal.emit(self._due(f.ChargePaid, f"paid:{charge.id}", at, charge=charge.id, amount=charge.gross))
         if charge.kind == "addon":
             self._grant_addon(charge.id, charge.level, charge.units, at)
         elif charge.kind == "purchase":
@@ -186,9 +184,7 @@ class Lifecycle(State):
         if charge.kind == "purchase":
             sub = self.subscriptions[charge.source]
             sub.state, sub.ended_at = "abandoned", at
-            self.journal.emit(
-                self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause="abandoned")
-            )
+            self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause="abandoned"))
         self._void(charge, "abandoned", at)
 
     def _lapse(self, name: str, at: str) -> None:

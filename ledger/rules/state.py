@@ -71,11 +71,12 @@ class State:
         if due:
             self.journal.emit(self._granted(grant))
 
-    def _granted(self, grant: Grant) -> f.Due:
-        return self._due(
+    def _granted(self, grant: Grant) -> f.TicketsGranted:
+        granted: f.TicketsGranted = self._due(
             f.TicketsGranted, f"grant:{grant.id}", grant.starts, grant=grant.id, kind=grant.kind,
             level=grant.level, units=grant.units, until=grant.until,
         )  # fmt: skip
+        return granted
 
     def _finish(self, grant: Grant, ended: str, at: str) -> None:
         self.live.pop(grant.id, None)

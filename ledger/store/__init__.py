@@ -9,7 +9,18 @@ from ledger.errors import Unavailable
 from ledger.store.base import LoggedEvent, Request, Row, Store, Token, Writer
 from ledger.store.mapper import FactMapper, Recorded
 
-__all__ = ["FactMapper", "LoggedEvent", "Recorded", "Request", "Row", "Store", "Token", "Writer", "open_read_store", "open_store"]
+__all__ = [
+    "FactMapper",
+    "LoggedEvent",
+    "Recorded",
+    "Request",
+    "Row",
+    "Store",
+    "Token",
+    "Writer",
+    "open_read_store",
+    "open_store",
+]
 
 
 def open_store(url: str) -> Store:

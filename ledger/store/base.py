@@ -181,9 +181,7 @@ class Store(ApplicationRecorder):
         """Return the last position, 0 for an empty log."""
         return self.last_position()
 
-    def subscribe(
-        self, gt: int | None = None, topics: Sequence[str] = ()
-    ) -> Subscription[ApplicationRecorder]:
+    def subscribe(self, gt: int | None = None, topics: Sequence[str] = ()) -> Subscription[ApplicationRecorder]:
         """Not offered: read models pull (DESIGN 5)."""
         raise NotImplementedError("read models pull: use projections.projector")
 
@@ -224,7 +222,7 @@ class Store(ApplicationRecorder):
         return self.stream_query(sql, [stop], size)
 
     def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:
-        return [Row(*row[:5], bytes(row[5])) for row in self.query(sql, params)]
+        return [Row(row[0], row[1], row[2], row[3], row[4], bytes(row[5])) for row in self.query(sql, params)]
 
     def last_position(self) -> int:
         """Return the position of the newest row, 0 for an empty log."""

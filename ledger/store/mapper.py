@@ -33,9 +33,7 @@ class FactMapper(Mapper[str]):
     def to_stored_event(self, domain_event: Any) -> StoredEvent:
         """Return the row of a Recorded fact."""
         event = cast(Recorded, domain_event)
-        return StoredEvent(
-            event.originator_id, event.originator_version, event.fact.TOPIC, facts.encode(event.fact)
-        )
+        return StoredEvent(event.originator_id, event.originator_version, event.fact.TOPIC, facts.encode(event.fact))
 
     def to_domain_event(self, stored_event: StoredEvent) -> Any:
         """Return the Recorded fact of a row; facts.UnknownFact when this version cannot read it."""

@@ -22,9 +22,7 @@ from ledger.store.files import exclusive
 
 _BUSY_SECONDS = 10.0
 _WAL_RESET_FIXED = (3, 51, 3)
-_INSERT = (
-    "INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state) VALUES (?, ?, ?, ?, ?, ?)"
-)
+_INSERT = "INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state) VALUES (?, ?, ?, ?, ?, ?)"
 _LAST = "SELECT position, recorded_at FROM ledger_events ORDER BY position DESC LIMIT 1"
 _REQUEST = "INSERT INTO ledger_requests (key, fields, outcome, position) VALUES (?, ?, ?, ?)"
 

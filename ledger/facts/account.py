@@ -1,0 +1,116 @@
+"""Facts of an account that somebody decided."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ledger.facts.base import Fact
+
+
+class AccountOpened(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A customer company got an account; zone, currency and language hold for its life."""
+
+    TOPIC: ClassVar[str] = "account.opened"
+    name: str
+    zone: str
+    currency: str
+    language: str
+    nit: str = ""
+    address: str = ""
+
+
+class PlanPurchased(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A plan was bought; it starts when its charge is paid (at once when `gross` is 0)."""
+
+    TOPIC: ClassVar[str] = "account.plan_purchased"
+    subscription: str
+    level: str
+    term: str
+    channel: str
+    pay_by: str
+    units: int
+    gross: int
+    net: int
+    tax: int
+    due_on: str
+    salesperson: str = ""
+    licence_until: str = ""
+    charge: str = ""
+
+
+class LicenceRenewed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The licence's recorded date moved; its plan is in force through `licence_until` (a local date)."""
+
+    TOPIC: ClassVar[str] = "account.licence_renewed"
+    subscription: str
+    licence_until: str
+
+
+class AddonPurchased(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """An add-on was bought; its tickets are granted when its charge is paid."""
+
+    TOPIC: ClassVar[str] = "account.addon_purchased"
+    charge: str
+    level: str
+    units: int
+    gross: int
+    net: int
+    tax: int
+    due_on: str
+
+
+class CourtesyGranted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A manager granted tickets to make good our own mistake; usable from `occurred_at` to `until`."""
+
+    TOPIC: ClassVar[str] = "account.courtesy_granted"
+    grant: str
+    level: str
+    units: int
+    until: str
+
+
+class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Money came in; `occurred_at` is its value date. `unapplied`: it pays nothing until it is applied."""
+
+    TOPIC: ClassVar[str] = "account.payment_recorded"
+    payment: str
+    amount: int
+    currency: str
+    method: str
+    reference: str
+    bank: str = ""
+    unapplied: bool = False
+
+
+class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The plan will end at local midnight of `ends_on`. `undoes`: the renewal at `ends_on` had already run."""
+
+    TOPIC: ClassVar[str] = "account.cancellation_scheduled"
+    subscription: str
+    ends_on: str
+    undoes: bool = False
+    overridden: bool = False
+
+
+class CancellationWithdrawn(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The scheduled end was taken back before it took effect."""
+
+    TOPIC: ClassVar[str] = "account.cancellation_withdrawn"
+    subscription: str
+
+
+class TicketConsumed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """One unit of `grant` pays for `ticket_no`; `why` says why this grant."""
+
+    TOPIC: ClassVar[str] = "account.ticket_consumed"
+    ticket_no: str
+    grant: str
+    why: str
+
+
+class UnitGivenBack(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The unit that `ticket_no` had taken went back to its own grant."""
+
+    TOPIC: ClassVar[str] = "account.unit_given_back"
+    ticket_no: str
+    grant: str

@@ -1,0 +1,29 @@
+"""Facts that have a stream each: a declined request, a bank reference that was used."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ledger.facts.base import Fact
+
+
+class RequestDeclined(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A request was declined: what was asked, and the code of the row of the table that said no."""
+
+    TOPIC: ClassVar[str] = "decline.recorded"
+    ticket_no: str
+    request: str
+    code: str
+    priority: str = ""
+    product: str = ""
+    charge: str = ""
+    hint: str = ""
+
+
+class ReferenceClaimed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A bank's reference was used by a payment; its stream makes it unique over all accounts."""
+
+    TOPIC: ClassVar[str] = "reference.claimed"
+    bank: str
+    reference: str
+    payment: str

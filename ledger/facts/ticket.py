@@ -1,0 +1,138 @@
+"""Facts of one case."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ledger.facts.base import Fact
+
+
+class TicketFact(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A fact of one case. `row` is its place in an imported file ("" when it was not imported)."""
+
+    ticket_no: str
+    row: str = ""
+
+
+class TicketOpened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A request was accepted; the promise (limit, calendar, versions, due instant) is copied in.
+
+    `due_at` is "" where no target is promised. `limit_us` is in physical microseconds inside open hours.
+    """
+
+    TOPIC: ClassVar[str] = "ticket.opened"
+    request: str
+    priority: str
+    zone: str
+    level: str = ""
+    grant: str = ""
+    why: str = ""
+    product: str = ""
+    subject: str = ""
+    policy: str = ""
+    calendar: str = ""
+    limit_us: int = 0
+    due_at: str = ""
+    confirmed: str = ""
+    attributes: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each fact
+
+
+class TicketAcknowledged(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """An automatic acknowledgement or a reminder went out; it never stops the clock."""
+
+    TOPIC: ClassVar[str] = "ticket.acknowledged"
+    text: str = ""
+
+
+class TicketResponded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A person answered; `counts` says whether the channel is one that stops the clock."""
+
+    TOPIC: ClassVar[str] = "ticket.responded"
+    channel: str
+    counts: bool
+    text: str = ""
+
+
+class TicketNoted(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Something worth keeping on the timeline; it changes nothing."""
+
+    TOPIC: ClassVar[str] = "ticket.noted"
+    text: str = ""
+
+
+class TicketWaiting(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """We wait on the customer; the first response is not paused by it."""
+
+    TOPIC: ClassVar[str] = "ticket.waiting"
+    text: str = ""
+
+
+class TicketResumed(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The waiting ended."""
+
+    TOPIC: ClassVar[str] = "ticket.resumed"
+    text: str = ""
+
+
+class TicketPrioritised(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The priority changed. `due_at` is the instant the new limit alone would give; `direction` raise or lower.
+
+    A raise counts the new limit from `occurred_at`, a lowering from the opening; "" moves no target.
+    """
+
+    TOPIC: ClassVar[str] = "ticket.prioritised"
+    priority: str
+    direction: str
+    due_at: str = ""
+    agreed: bool = False
+    reminder: str = ""
+
+
+class TicketAssigned(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """An agent holds the case now."""
+
+    TOPIC: ClassVar[str] = "ticket.assigned"
+    to: str
+
+
+class TicketResolved(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The case was resolved; it counts as the response when nothing came before."""
+
+    TOPIC: ClassVar[str] = "ticket.resolved"
+    text: str = ""
+
+
+class TicketReopened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The case came back within seven days; the first response is not asked for again."""
+
+    TOPIC: ClassVar[str] = "ticket.reopened"
+    text: str = ""
+
+
+class TicketReclassified(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The request is of another kind. `leaves` compliance, or joins it with a target of its own."""
+
+    TOPIC: ClassVar[str] = "ticket.reclassified"
+    request: str
+    level: str = ""
+    grant: str = ""
+    why: str = ""
+    policy: str = ""
+    calendar: str = ""
+    limit_us: int = 0
+    due_at: str = ""
+
+
+class TicketGivenBack(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The unit of this case went back to its grant (the account's stream has the movement)."""
+
+    TOPIC: ClassVar[str] = "ticket.given_back"
+    grant: str = ""
+    approver: str = ""
+
+
+class TicketExcluded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The case leaves the adjusted figures, with a reason and an approver who did not answer it."""
+
+    TOPIC: ClassVar[str] = "ticket.excluded"
+    approver: str
