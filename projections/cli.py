@@ -11,12 +11,12 @@ import click
 
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
-from ledger.cli_show import show_record, show_rows
+from ledger.cli_show import progress_bar, show_record, show_rows
 from ledger.fields import Date
 from ledger.texts import text
 from projections import compliance
 from projections.projector import Projector
-from projections.rebuild import Progress, check, rebuild
+from projections.rebuild import check, rebuild
 
 
 def register(root: click.Group) -> None:
@@ -105,20 +105,6 @@ def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> Non
         show_rows(rows, ctx.obj["lang"])
     if any(s.error for s in states):
         sys.exit(1)
-
-
-@contextlib.contextmanager
-def progress_bar(total: int) -> Iterator[Progress | None]:
-    """Yield a function that shows how far a long work is; on standard error, only for people."""
-    if not sys.stderr.isatty() or total < 1:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)
 
 
 @click.group("sla")
