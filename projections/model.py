@@ -6,6 +6,7 @@ prefix, leaves the same rows as a rebuild.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -35,10 +36,11 @@ class Table:
         return f"CREATE TABLE {self.name}{suffix} (stream text NOT NULL{columns})"
 
     def create_indexes(self, suffix: str) -> list[str]:
-        """Return the statements that index it; the index names carry the suffix too."""
+        """Return the statements that index it, under names never used before: a swapped table keeps its own."""
         every = (("stream",), *self.indexes)
+        once = secrets.token_hex(4)
         return [
-            f"CREATE INDEX {self.name}{suffix}_{number} ON {self.name}{suffix} ({', '.join(columns)})"
+            f"CREATE INDEX {self.name}_{once}_{number} ON {self.name}{suffix} ({', '.join(columns)})"
             for number, columns in enumerate(every)
         ]
 

@@ -62,7 +62,8 @@ class Projector:
 
     def prepare(self) -> None:
         """Create what is missing: the table of positions, and each model's tables in its present version."""
-        if self._prepared:
+        if self._prepared or self._is_prepared():
+            self._prepared = True
             return
         self.read.ensure_file()
         with self.exclusive(wait=10.0):
@@ -81,6 +82,14 @@ class Projector:
                                 writer.execute(statement)
                         set_position(writer, model, "", 0)
         self._prepared = True
+
+    def _is_prepared(self) -> bool:
+        """Whether every model has its tables in its present version: then no lock is needed."""
+        try:
+            versions = {s.name: s.version for s in self.states()}
+        except Unavailable:
+            return False
+        return versions == {m.name: m.version for m in MODELS.values()}
 
     @contextmanager
     def exclusive(self, wait: float = 0.0) -> Iterator[None]:
