@@ -152,9 +152,10 @@ class Ledger:
     def _save(self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None) -> Answer:
         rows: list[Recorded] = []
         body: Answer
+        if account is not None and account.exists:
+            rows += account.propose(account.unrecorded(asked.now))
         if account is not None and decided.facts:
             broken = len(account.whole(asked.now).broken) if account.exists else 0
-            rows += account.propose(account.unrecorded(asked.now)) if account.exists else []
             rows += account.propose(decided.facts)
             rows += account.propose(account.unrecorded(asked.now))
             book = account.whole(asked.now)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
@@ -20,6 +20,14 @@ _KINDS = ("do", "ask", "clock")
 _COMMON_NAMES = frozenset(field.name for field in COMMON)
 
 Answer = dict[str, Any]
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of `file`; of one that is too long only its beginning, so that memory stays bounded."""
+    while line := file.readline(MAX_LINE + 1):
+        yield line
+        while line and not line.endswith(b"\n"):
+            line = file.readline(MAX_LINE)
 
 
 def answers(ledger: Ledger, lines: Iterable[bytes], *, lang: str, default_by: str = "operator") -> Iterator[Answer]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ledger.apply import answers, is_malformed, refusal
+from ledger.apply import answers, bounded_lines, is_malformed, refusal
 from ledger.cli_commands import command_groups, question_commands
 from ledger.cli_context import ledger_of
 from ledger.cli_import import import_command
@@ -67,7 +67,7 @@ def apply_command(ctx: click.Context, file: Any, by: str) -> None:
     """
     malformed = False
     with ledger_of(ctx) as ledger:
-        for answer in answers(ledger, file, lang=ctx.obj["lang"], default_by=by):
+        for answer in answers(ledger, bounded_lines(file), lang=ctx.obj["lang"], default_by=by):
             malformed = malformed or is_malformed(answer)
             click.echo(json.dumps(answer, ensure_ascii=False))
     sys.exit(2 if malformed else 0)

@@ -40,9 +40,9 @@ class Clock:
 
     def move(self, to: datetime) -> str:
         """Freeze the test clock at `to` (aware); Refused for a real ledger or a move back."""
+        self._must_be_test()
         target = to_iso(to)
         floor = self.now() if self._read() != "unset" else self._store.last_recorded_at()
-        self._must_be_test()
         if target < floor:
             raise Refused("clock_moved_back", now=floor, to=target)
         return self._write(f"frozen {target}")
