@@ -6,7 +6,7 @@ A refusal is an answer; a malformed line is answered too and the next one follow
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
@@ -39,7 +39,7 @@ def answers(ledger: Ledger, lines: Iterable[bytes], *, lang: str, default_by: st
 
 def _answer(ledger: Ledger, line: bytes, lang: str, default_by: str) -> Answer:
     try:
-        return in_words(_run(ledger, _parse(line), default_by), lang)
+        return in_words(_run(ledger, parse_line(line), default_by), lang)
     except LedgerError as error:
         return refusal(error, lang)
 
@@ -57,11 +57,14 @@ def in_words(answer: Answer, lang: str) -> Answer:
     return {**answer, "message": LedgerError(answer["code"], **facts).message(lang)}
 
 
-def _parse(line: bytes) -> Answer:
+def parse_line(line: bytes, parse_float: Callable[[str], Any] | None = None) -> Answer:
+    """Return the JSON object of one line; Malformed for anything else, doubled names and NaN too."""
     if len(line) > MAX_LINE:
         raise Malformed("line", f"{len(line)} bytes", "remedy_line_size", most=MAX_LINE)
     try:
-        data = json.loads(line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant)
+        data = json.loads(
+            line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=parse_float
+        )
     except UnicodeDecodeError:
         raise Malformed("line", repr(line[:40]), "remedy_utf8") from None
     except (ValueError, RecursionError) as error:

@@ -1,0 +1,143 @@
+"""Two commands without a ledger: `terms` prints boundaries, `calendar compute --batch` counts open hours."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, BinaryIO
+
+import click
+
+from ledger.apply import bounded_lines, parse_line, refusal
+from ledger.cli_show import show_record
+from ledger.errors import LedgerError, Malformed
+from ledger.rules import instants, terms
+from ledger.rules.calendars import MAX_LIMIT_US, Calendar
+
+_MAX_COUNT = 12_000
+_LAST_BOUNDARY = 9998
+_KEPT_CALENDARS = 256
+_NAIVE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?", re.ASCII)
+_FIELDS = {"due": ("start", "seconds"), "elapsed": ("start", "end"), "open": ("at",)}
+
+Answer = dict[str, Any]
+
+
+@click.command("terms")
+@click.option("--start", required=True, metavar="YYYY-MM-DD")
+@click.option("--term", type=click.Choice(list(terms.TERM_MONTHS)), default="monthly", show_default=True)
+@click.option("--count", type=click.IntRange(1, _MAX_COUNT), default=12, show_default=True)
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def terms_command(ctx: click.Context, start: str, term: str, count: int, as_json: bool) -> None:
+    """Límites de un plan y último día para cancelar · a plan's boundaries and last days to cancel."""
+    day = instants.parse_date(start, "start")
+    if day.year + count * terms.TERM_MONTHS[term] // 12 + 1 > _LAST_BOUNDARY:
+        raise Malformed("count", count, "remedy_years", first=day.year, last=_LAST_BOUNDARY)
+    show_record({"boundaries": terms.table(day, term, count)}, ctx.obj["lang"], as_json)
+
+
+@click.group("calendar")
+def calendar_group() -> None:
+    """Horas hábiles · open hours."""
+
+
+@calendar_group.command("compute")
+@click.option("--batch", is_flag=True, required=True, help="líneas JSON de la entrada · JSON lines from standard input")
+@click.pass_context
+def compute_command(ctx: click.Context, batch: bool) -> None:
+    """Calcular due, elapsed u open, una respuesta por línea · compute due, elapsed or open, one answer a line.
+
+    {"id": "a", "op": "due", "calendar": {"zone": …, "week": {"mon": [["08:00", "12:00"]]}, "dates": {}},
+    "start": "2026-04-30T21:00:00Z", "seconds": 14400}
+    """
+    ok = compute(sys.stdin.buffer, sys.stdout.buffer, ctx.obj["lang"])
+    if not ok:
+        sys.exit(1)
+
+
+def compute(source: BinaryIO, sink: BinaryIO, lang: str) -> bool:
+    """Answer each line of `source` on `sink`, in order; return whether all were well-formed."""
+    calendars: dict[str, Calendar] = {}
+    ok = True
+    for line in bounded_lines(source):
+        if not line.strip():
+            continue
+        identity: Any = None
+        try:
+            data = parse_line(line, parse_float=Decimal)
+            identity = data.get("id")
+            text = _encode({"id": identity, **_answer(data, calendars)})
+        except LedgerError as error:
+            ok = False
+            refused = refusal(error, lang)
+            text = _encode({"id": identity, "error": {"code": refused["code"], "message": refused["message"]}})
+        sink.write(text.encode("utf-8") + b"\n")
+        sink.flush()
+    return ok
+
+
+def _encode(answer: Answer) -> str:
+    # A count of microseconds is an exact decimal: json would go through a float.
+    seconds = answer.pop("seconds", None)
+    text = json.dumps(answer, ensure_ascii=False, default=str)
+    return text if seconds is None else f'{text[:-1]}, "seconds": {seconds}}}'
+
+
+def _answer(data: Answer, calendars: dict[str, Calendar]) -> Answer:
+    operation = data.get("op")
+    if not isinstance(operation, str) or operation not in _FIELDS:
+        raise Malformed("op", operation, "remedy_choice", words=", ".join(_FIELDS))
+    known = ("id", "op", "calendar", *_FIELDS[operation])
+    for name in data:
+        if name not in known:
+            raise Malformed(name, data[name], "remedy_unknown_field", known=", ".join(known))
+    for name in known[2:]:
+        if data.get(name) is None:
+            raise Malformed(name, None, "remedy_missing")
+    calendar = _calendar(data["calendar"], calendars)
+    if operation == "due":
+        due = calendar.due(_instant(data["start"], "start", calendar), _limit(data["seconds"]))
+        return {"due": due.astimezone(UTC).isoformat().replace("+00:00", "Z")}
+    if operation == "open":
+        return {"open": calendar.is_open(_instant(data["at"], "at", calendar))}
+    start, end = (_instant(data[name], name, calendar) for name in ("start", "end"))
+    if end < start:
+        raise Malformed("end", data["end"], "remedy_end_before_start")
+    return {"seconds": _seconds(calendar.elapsed_us(start, end))}
+
+
+def _calendar(data: Any, kept: dict[str, Calendar]) -> Calendar:
+    key = json.dumps(data, sort_keys=True, default=str)
+    calendar = kept.get(key)
+    if calendar is None:
+        if len(kept) >= _KEPT_CALENDARS:
+            kept.clear()
+        calendar = kept[key] = Calendar.from_data(data)
+    return calendar
+
+
+def _instant(value: Any, field: str, calendar: Calendar) -> datetime:
+    """Return the instant of RFC 3339 text; without an offset it is wall time of the calendar's zone."""
+    if isinstance(value, str) and _NAIVE.fullmatch(value):
+        aware = instants.parse_instant(f"{value}Z" if value.count(":") == 2 else f"{value}:00Z", field)
+        return instants.wall(aware.replace(tzinfo=None), calendar.zone)
+    return instants.parse_instant(value, field)
+
+
+def _limit(value: Any) -> int:
+    """Return the microseconds of a number of seconds with at most six decimals."""
+    if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
+        raise Malformed("seconds", value, "remedy_seconds")
+    micros = Decimal(value) * 1_000_000
+    if not 0 <= micros <= MAX_LIMIT_US or micros != int(micros):
+        raise Malformed("seconds", value if isinstance(value, int) else str(value), "remedy_seconds")
+    return int(micros)
+
+
+def _seconds(micros: int) -> str:
+    whole, rest = divmod(micros, 1_000_000)
+    return str(whole) if rest == 0 else f"{whole}.{rest:06d}".rstrip("0")
