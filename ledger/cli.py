@@ -114,7 +114,8 @@ def clock_set(ctx: click.Context, instant: str, as_json: bool) -> None:
         sys.exit(2 if is_malformed(answer) else 1)
 
 
-def _assemble() -> click.Group:
+def assemble() -> click.Group:
+    """Return the root command with every package's commands added."""
     for command in (terms_command, calendar_group, import_command, token_group):
         root.add_command(command)
     for command in (*command_groups(), *question_commands()):
@@ -133,7 +134,7 @@ def main(args: list[str] | None = None) -> None:
     if "--lang" in arguments[:-1]:
         lang = language(arguments[arguments.index("--lang") + 1])
     try:
-        _assemble()(args=arguments, prog_name="supportledger")
+        assemble()(args=arguments, prog_name="supportledger")
     except LedgerError as error:
         if "--json" in arguments:
             click.echo(json.dumps(refusal(error, lang), ensure_ascii=False))

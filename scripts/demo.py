@@ -47,8 +47,8 @@ def main() -> int:
     parser.add_argument("--no-serve", action="store_true", help="stop after the answers")
     options = parser.parse_args()
     if options.check:
-        with tempfile.TemporaryDirectory(prefix="supportledger-demo-") as folder:
-            return check(Path(folder))
+        with tempfile.TemporaryDirectory(prefix="supportledger-demo-") as temporary:
+            return check(Path(temporary))
     folder = ROOT / "data"
     fresh = prepare(folder)
     token = demo_token(folder, fresh)
