@@ -12,7 +12,7 @@ import click
 from ledger.application import Caller
 from ledger.apply import in_words
 from ledger.cli_context import ledger_of
-from ledger.cli_show import show_record
+from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole
 from ledger.settings import language
@@ -80,7 +80,10 @@ def _question(question: Question, name: str) -> click.Command:
         ctx = click.get_current_context()
         with ledger_of(ctx) as ledger:
             answer = ledger.ask(question.name, _present(given))
-        show_record(answer, ctx.obj["lang"], as_json)
+        if name == "history" and not as_json:
+            show_history(answer, ctx.obj["lang"])
+        else:
+            show_record(answer, ctx.obj["lang"], as_json)
 
     params: list[click.Parameter] = [_parameter(field) for field in question.fields]
     params.append(click.Option(["--json", "as_json"], is_flag=True))

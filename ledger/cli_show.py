@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import click
 
+from ledger.rules.money import pretty
 from ledger.texts import table, text
+
+_AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
+_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
 
 def label(name: str, lang: str) -> str:
@@ -24,23 +29,24 @@ def show_record(answer: dict[str, Any], lang: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
+    currency = str(answer.get("currency") or "")
     simple = {k: v for k, v in answer.items() if not _is_table(v) and not (isinstance(v, dict) and not v)}
     width = max((len(label(k, lang)) for k in simple), default=0)
     for name, value in simple.items():
-        click.echo(f"{label(name, lang):<{width}}  {_cell(value, lang)}")
+        click.echo(f"{label(name, lang):<{width}}  {_cell(value, lang, name, currency)}")
     for name, value in answer.items():
         if _is_table(value):
             click.echo(f"\n{label(name, lang)}")
-            show_rows(value, lang)
+            show_rows(value, lang, currency)
 
 
-def show_rows(rows: Sequence[dict[str, Any]], lang: str) -> None:
+def show_rows(rows: Sequence[dict[str, Any]], lang: str, currency: str = "") -> None:
     """Print records of one form as a table."""
     if not rows:
         click.echo("  -")
         return
     names = [n for n in rows[0] if any(not _is_table(r.get(n)) and r.get(n) not in (None, "", []) for r in rows)]
-    cells = [[_cell(row.get(name), lang) for name in names] for row in rows]
+    cells = [[_cell(row.get(name), lang, name, currency) for name in names] for row in rows]
     heads = [label(name, lang) for name in names]
     widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(names))]
     numeric = [all(isinstance(row.get(name), (int, float, type(None))) for row in rows) for name in names]
@@ -49,20 +55,43 @@ def show_rows(rows: Sequence[dict[str, Any]], lang: str) -> None:
         click.echo("  " + "  ".join(parts).rstrip())
 
 
+def show_history(answer: dict[str, Any], lang: str) -> None:
+    """Print an account's history for people: when, what in words, by whom, why."""
+    currency = answer["currency"]
+    rows = [
+        {
+            "at": entry["at"],
+            "event": text(f"fact_{entry['event']}", lang, **{k: _cell(v, lang, k, currency) for k, v in entry.items()}),
+            "by": entry["by"],
+            "reason": entry["reason"],
+            "recorded_at": entry["recorded_at"],
+        }
+        for entry in answer["entries"]
+    ]
+    click.echo(f"{answer['account']} · {answer['name']} · {currency}\n")
+    show_rows(rows, lang)
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
 
-def _cell(value: Any, lang: str) -> str:
+def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
     if value is None or value == []:
         return "-"
     if isinstance(value, bool):
         return text("word_yes" if value else "word_no", lang)
     if isinstance(value, dict):
-        return ", ".join(f"{label(k, lang)} {_cell(v, lang)}" for k, v in value.items())
+        return ", ".join(f"{label(k, lang)} {_cell(v, lang, k, currency)}" for k, v in value.items())
     if isinstance(value, list):
-        return "; ".join(_cell(item, lang) for item in value)
-    return str(value)
+        return "; ".join(_cell(item, lang, name, currency) for item in value)
+    if not isinstance(value, str):
+        return str(value)
+    if currency and _AMOUNT.fullmatch(value):
+        return pretty(int(value.replace(".", "")), currency, lang)
+    if _INSTANT.fullmatch(value):
+        return f"{value[:10]} {value[11:16]}"
+    return text(f"value_{value}", lang) if f"value_{value}" in table() else value
 
 
 @contextlib.contextmanager

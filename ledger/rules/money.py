@@ -58,10 +58,10 @@ def split(gross_minor: int) -> Split:
 
 
 def pretty(minor: int, currency: str, lang: str) -> str:
-    """Return an amount for people: Q1,234.50 in es_GT and in English."""
+    """Return an amount for people, the quetzal as in Guatemala in both languages: Q1,234.50."""
     from decimal import Decimal
 
     from babel.numbers import format_currency
 
-    shown = format_currency(Decimal(minor) / 100, currency, locale="es_GT")
-    return str(shown if lang == "es_GT" else format_currency(Decimal(minor) / 100, currency, locale="en_GT"))
+    locale = "es_GT" if lang != "en" or currency == "GTQ" else "en_US"
+    return str(format_currency(Decimal(minor) / 100, currency, locale=locale))
