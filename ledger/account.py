@@ -22,6 +22,7 @@ from ledger.errors import NotFound
 from ledger.rules.book import Book, fold
 from ledger.store import Recorded
 
+QUESTION = "question"  # the source of an Asked that decides nothing
 _KEPT = 2048
 _STRIPES = 64
 

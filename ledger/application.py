@@ -17,7 +17,7 @@ from eventsourcing.persistence import EventStore, IntegrityError
 from ledger import answers, plans, serving
 from ledger import facts as f
 from ledger import ticket as cases
-from ledger.account import Account, Accounts, Asked, account_stream
+from ledger.account import QUESTION, Account, Accounts, Asked, account_stream
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
 from ledger.commands import COMMANDS, QUESTIONS
@@ -254,7 +254,7 @@ class Ledger:
         return _Folded(self, values["account"], at, now, self._known(values))
 
     def _coverage(self, values: Answer, at: str, now: str) -> Answer:
-        asked = Asked(at, now, "", "operator", "question")
+        asked = Asked(at, now, "", "operator", QUESTION)
         with self.accounts.existing(values["account"]) as account:
             if at < account.opening.occurred_at:
                 raise NotFound("unknown_account", account=values["account"])

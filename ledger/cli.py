@@ -15,12 +15,13 @@ from typing import Any
 import click
 
 from ledger.apply import answers, bounded_lines, is_malformed, refusal
-from ledger.cli_commands import command_groups, question_commands
+from ledger.cli_commands import command_groups, help_text, question_commands
 from ledger.cli_context import ledger_of
 from ledger.cli_import import import_command
 from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
+from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.settings import Settings, language
 from ledger.texts import text
@@ -114,8 +115,21 @@ def clock_set(ctx: click.Context, instant: str, as_json: bool) -> None:
         sys.exit(2 if is_malformed(answer) else 1)
 
 
+def vocabulary() -> str:
+    """Return every command and question with its fields, for `apply --help`."""
+    lines = ["\b"]
+    for word, entries in (("do", COMMANDS), ("ask", QUESTIONS)):
+        for name, entry in entries.items():
+            fields = ", ".join(f"{field.name}{'' if field.required else '?'}" for field in entry.fields)
+            lines.append(f'{word} "{name}": {fields}')
+            lines.append(f"    {help_text(f'{word}_{name}')}")
+    common = ", ".join(f"{field.name}?" for field in COMMON)
+    return "\n".join([*lines, f"do …: {common}", 'clock "2026-03-01T00:00:00-06:00" | "run"'])
+
+
 def assemble() -> click.Group:
     """Return the root command with every package's commands added."""
+    apply_command.epilog = vocabulary()
     for command in (terms_command, calendar_group, import_command, token_group):
         root.add_command(command)
     for command in (*command_groups(), *question_commands()):

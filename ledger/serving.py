@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import date
 
 from ledger import facts as f
-from ledger.account import Account, Asked
+from ledger.account import QUESTION, Account, Asked
 from ledger.catalogue import Catalogue, Target
 from ledger.errors import Conflict, NotFound, Refused
 from ledger.plans import Answer, Decided, common
@@ -65,11 +65,13 @@ def _case(
     account: Account, request: str, asked: Asked, catalogue: Catalogue, product: str = "", named: str = ""
 ) -> Case:
     book = account.at(asked.at, asked.now)
+    # A question about a later date is answered by what will have fallen due by then; a command never is.
+    ahead = asked.source == QUESTION and asked.at > asked.now
     return Case(
         request,
         asked.at,
         book,
-        account.whole(asked.now),
+        book if ahead else account.whole(asked.now),
         in_scope=catalogue.covers_product(product),
         plan_needed=catalogue.plan_needed(local_day(asked.at, book.zone)),
         named=named,

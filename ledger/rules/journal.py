@@ -49,7 +49,7 @@ class Journal:
             want, have = self.derived.get(key), self.recorded.get(key)
             if want == have:
                 del self._differs[key]
-            elif want is not None or (have is not None and have.occurred_at <= up_to):
+            elif (want or have).occurred_at <= up_to:  # type: ignore[union-attr]  # one of them is there
                 result += _difference(want, have)
         return sorted(result, key=lambda due: due.occurred_at)
 

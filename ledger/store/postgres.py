@@ -6,6 +6,7 @@ process. A call waits at most a few seconds for a connection, then says that the
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -19,6 +20,9 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import Unavailable
 from ledger.store.base import SCHEMA_VERSION, Request, Store, Writer, chunks
+
+# A failed attempt is told as Unavailable; the pool would print each of its retries besides.
+logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 _POOL_SECONDS = 3.0
 _POOL_MAX = 16
