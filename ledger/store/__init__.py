@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+from eventsourcing.persistence import IntegrityError
+
 from ledger.errors import Unavailable
 from ledger.store.base import LoggedEvent, Request, Row, Store, Token, Writer
 from ledger.store.mapper import FactMapper, Recorded
 
 __all__ = [
     "FactMapper",
+    "IntegrityError",
     "LoggedEvent",
     "Recorded",
     "Request",
