@@ -5,9 +5,12 @@ A row is right from `at` until `next_due`; past it, ask the account itself (`sup
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from ledger.answers import subscription_shown
+from ledger.application import Ledger
+from ledger.rules.instants import to_iso
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
 
@@ -102,11 +105,20 @@ def accounts(read: Store, *, after: str = "", limit: int = 50) -> list[dict[str,
     return [dict(zip(names, row, strict=True)) for row in read.query(sql, [after, limit])]
 
 
-def balance_row(read: Store, account: str) -> dict[str, Any] | None:
-    """Return one account's row, None when there is none."""
-    names = BALANCES.names[1:]
-    found = read.query(f"SELECT {', '.join(names)} FROM r_balances WHERE account = ?", [account])
-    return dict(zip(names, found[0], strict=True)) if found else None
+def as_of_now(ledger: Ledger, row: dict[str, Any], now: str) -> dict[str, Any]:
+    """Return a row as it is at canonical instant `now`: asked of the account itself once something fell due."""
+    if row["next_due"] > now:
+        return row
+    answer = ledger.ask("balance", {"account": row["account"]})
+    period = answer["period"]
+    return {
+        **row,
+        **{name: answer[name] for name in ("state", "granted", "used", "expired", "voided", "remaining")},
+        "level": answer["level"] or "",
+        "period_until": to_iso(datetime.fromisoformat(period["until"])) if period else "",
+        "ends_on": answer["ends_on"] or "",
+        "at": now,
+    }
 
 
 def due_by(read: Store, instant: str, *, limit: int) -> list[str]:

@@ -1,17 +1,21 @@
 """Calendars: weekly opening hours in a zone, with dated exceptions; durations count physical time inside them.
 
 A span is half-open wall time; its edges become instants by the zone's rules of that day (a gap moves forward, the
-first of two counts), so a span over a DST change lasts what it really lasts. A limit used up exactly at closing is
+first of two counts), so a span over a DST change lasts what it really lasts. Where edges moved forward make spans
+overlap, an instant counts once. A local date that a zone skipped has no hours. A limit used up exactly at closing is
 due at closing. All arithmetic is in integer microseconds (DOMAIN.md, "Response targets").
 """
 
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from calendar import isleap
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from ledger.errors import Malformed, Refused
@@ -20,10 +24,16 @@ from ledger.rules import instants
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_LIMIT_US = 100 * 366 * 86_400 * 1_000_000
 _DAY = 86_400
-_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?", re.ASCII)
+_TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_EPOCH_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
-_LAST_YEAR = 9990
+_TWO_DAYS = timedelta(days=2)
+_FIRST_YEAR, _LAST_YEAR = 1899, 9990
+# After the last change that zones know in advance, a year is like any other of its length that begins on the same
+# weekday: fourteen models serve every later year, so that a limit of a century costs no century of days.
+_LAST_OWN_YEAR = 2100
+_MODELS = {(isleap(year), date(year, 1, 1).weekday()): year for year in range(2101, 2129)}
 
 Span = tuple[int, int]
 Spans = tuple[Span, ...]
@@ -32,9 +42,24 @@ Spans = tuple[Span, ...]
 class _Year(NamedTuple):
     """The open spans of one local year: their instants in microseconds, and the time counted up to each end."""
 
-    starts: list[int]
-    ends: list[int]
-    counted: list[int]
+    starts: array[int]
+    ends: array[int]
+    counted: array[int]
+
+    @property
+    def total(self) -> int:
+        """The microseconds counted in the whole year."""
+        return self.counted[-1] if self.counted else 0
+
+    def counted_before(self, at: int) -> int:
+        """Return the microseconds counted before instant `at`."""
+        index = bisect_right(self.starts, at) - 1
+        return self.counted[index] - max(self.ends[index] - at, 0) if index >= 0 else 0
+
+    def when(self, count: int) -> int:
+        """Return the earliest instant before which `count` microseconds have been counted; 0 < count <= total."""
+        index = bisect_left(self.counted, count)
+        return self.ends[index] - (self.counted[index] - count)
 
 
 @dataclass(frozen=True)
@@ -43,8 +68,8 @@ class Calendar:
 
     zone: str
     week: tuple[Spans, ...]
-    dates: Mapping[date, Spans] = field(default_factory=dict)
-    _years: dict[int, _Year] = field(default_factory=dict, compare=False, repr=False)
+    dates: Mapping[date, Spans] = field(default_factory=dict, hash=False)
+    _years: dict[int, _Year] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @classmethod
     def from_data(cls, data: Any, place: str = "calendar") -> Calendar:
@@ -55,13 +80,12 @@ class Calendar:
         """
         if not isinstance(data, dict):
             raise Malformed(place, data, "remedy_calendar")
-        for key in data:
-            if key not in ("zone", "week", "dates"):
-                raise Malformed(f"{place}.{key}", data[key], "remedy_unknown_field", known="zone, week, dates")
+        _only(data, ("zone", "week", "dates"), place)
         instants.zone(data.get("zone"), f"{place}.zone")
         week, dates = data.get("week"), data.get("dates", {})
-        if not isinstance(week, dict) or not set(week) <= set(WEEKDAYS):
+        if not isinstance(week, dict):
             raise Malformed(f"{place}.week", week, "remedy_week", days=", ".join(WEEKDAYS))
+        _only(week, WEEKDAYS, f"{place}.week")
         if not isinstance(dates, dict):
             raise Malformed(f"{place}.dates", dates, "remedy_calendar")
         return cls(
@@ -73,90 +97,135 @@ class Calendar:
             },
         )
 
-    @property
+    def to_data(self) -> dict[str, Any]:
+        """Return what `from_data` reads: JSON-native, days without hours left out of the week."""
+        return {
+            "zone": self.zone,
+            "week": {day: _texts(spans) for day, spans in zip(WEEKDAYS, self.week, strict=True) if spans},
+            "dates": {day.isoformat(): _texts(spans) for day, spans in sorted(self.dates.items())},
+        }
+
+    @cached_property
     def always(self) -> bool:
         """Whether it is open at every instant: then counting is plain subtraction."""
         return not self.dates and all(spans == ((0, _DAY),) for spans in self.week)
 
     def due(self, start: datetime, limit_us: int) -> datetime:
-        """Return the earliest instant at which `limit_us` microseconds have been counted from aware `start`.
+        """Return the earliest UTC instant at which `limit_us` microseconds have been counted from aware `start`.
 
-        Refused (`calendar_never_opens`) when it is not open long enough, Malformed for a limit out of range.
+        A limit of 0 is due at the start. Refused (`calendar_never_opens`) when it is not open long enough, Malformed
+        for a limit or a start out of range, ValueError for a naive start.
         """
         if not 0 <= limit_us <= MAX_LIMIT_US:
             raise Malformed("limit", limit_us, "remedy_limit")
+        at, left = _kept(start, "start"), limit_us
         if limit_us == 0 or self.always:
-            return start.astimezone(UTC) + timedelta(microseconds=limit_us)
-        at, left = _micros(start), limit_us
-        year = self._local_year(start)
-        while year <= _LAST_YEAR and self._opens_from(year):
-            spans = self._year(year)
-            before = _counted(spans, at)
-            total = spans.counted[-1] if spans.counted else 0
-            if total - before >= left:
-                index = bisect_left(spans.counted, before + left)
-                return _instant(spans.ends[index] - (spans.counted[index] - before - left))
-            left -= total - before
-            year += 1
+            return _instant(at + limit_us)
+        for year in range(self._year_of(start), self._last_open_year + 1):
+            spans, shift = self._year(year)
+            before = spans.counted_before(at - shift)
+            if spans.total - before >= left:
+                return _instant(spans.when(before + left) + shift)
+            left -= spans.total - before
         raise Refused("calendar_never_opens", zone=self.zone)
 
     def elapsed_us(self, start: datetime, end: datetime) -> int:
-        """Return the microseconds counted from aware `start` to aware `end`; ValueError when end lies before."""
-        if end < start:
+        """Return the microseconds counted from aware `start` to aware `end`.
+
+        ValueError when the end lies before the start or one is naive, Malformed for years out of range.
+        """
+        first, last = _kept(start, "start"), _kept(end, "end")
+        if last < first:
             raise ValueError("the end lies before the start")
-        first, last = _micros(start), _micros(end)
         if self.always:
             return last - first
-        years = range(self._local_year(start), self._local_year(end) + 1)
-        return sum(_counted(spans, last) - _counted(spans, first) for spans in map(self._year, years))
+        total = 0
+        for year in range(self._year_of(start), self._year_of(end) + 1):
+            spans, shift = self._year(year)
+            total += spans.counted_before(last - shift) - spans.counted_before(first - shift)
+        return total
 
     def is_open(self, at: datetime) -> bool:
-        """Whether it is open at aware instant `at`; spans are half-open."""
+        """Whether it is open at aware instant `at`; spans are half-open. Errors as `due`."""
+        moment = _kept(at, "at")
         if self.always:
             return True
-        spans, moment = self._year(self._local_year(at)), _micros(at)
-        index = bisect_right(spans.starts, moment) - 1
-        return index >= 0 and moment < spans.ends[index]
+        spans, shift = self._year(self._year_of(at))
+        index = bisect_right(spans.starts, moment - shift) - 1
+        return index >= 0 and moment - shift < spans.ends[index]
 
-    def _local_year(self, at: datetime) -> int:
-        return instants.local_date(at, self.zone).year
+    @cached_property
+    def _dated_years(self) -> frozenset[int]:
+        return frozenset(day.year for day in self.dates)
 
-    def _opens_from(self, year: int) -> bool:
-        return any(self.week) or any(day.year >= year and spans for day, spans in self.dates.items())
+    @cached_property
+    def _last_open_year(self) -> int:
+        return _LAST_YEAR if any(self.week) else max((day.year for day, spans in self.dates.items() if spans), default=0)
 
-    def _year(self, year: int) -> _Year:
-        spans = self._years.get(year)
+    def _year_of(self, at: datetime) -> int:
+        """Return the year between whose local midnights `at` lies, also where a date is gone through twice."""
+        early, late = (at.astimezone(UTC) + days for days in (-_TWO_DAYS, _TWO_DAYS))
+        if early.year == late.year:
+            return late.year
+        return late.year if at >= instants.midnight(date(late.year, 1, 1), self.zone) else early.year
+
+    def _year(self, year: int) -> tuple[_Year, int]:
+        """Return the spans of local `year`, or of its model, with the microseconds to add to their instants."""
+        key = year
+        if year > _LAST_OWN_YEAR and year not in self._dated_years:
+            key = -_MODELS[isleap(year), date(year, 1, 1).weekday()]
+        spans = self._years.get(key)
         if spans is None:
-            spans = self._years[year] = self._build(year)
-        return spans
+            spans = self._years[key] = self._build(abs(key), self.dates if key > 0 else {})
+        return spans, (date(year, 1, 1) - date(abs(key), 1, 1)).days * _DAY * 1_000_000
 
-    def _build(self, year: int) -> _Year:
-        starts: list[int] = []
-        ends: list[int] = []
-        counted: list[int] = []
-        total = 0
-        day, last = date(year, 1, 1), date(year, 12, 31)
-        while True:
-            wanted = self.dates.get(day, self.week[day.weekday()])
-            # A local date that a zone skipped altogether has no hours.
-            if wanted and instants.local_date(instants.midnight(day, self.zone), self.zone) == day:
-                for opens, closes in wanted:
-                    start, end = self._edge(day, opens), self._edge(day, closes)
-                    start = max(start, ends[-1]) if ends else start  # a gap must not count twice
+    def _build(self, year: int, dates: Mapping[date, Spans]) -> _Year:
+        built = _Year(array("q"), array("q"), array("q"))
+        last, total = 0, 0
+        for start, end in self._instants(year, dates):
+            opens = max(start, last) if built.ends else start  # what two spans share counts once
+            if opens < end:
+                total += end - opens
+                last = end
+                built.starts.append(opens)
+                built.ends.append(end)
+                built.counted.append(total)
+        return built
+
+    def _instants(self, year: int, dates: Mapping[date, Spans]) -> list[Span]:
+        """Return the spans of `year` in microseconds, by their start; those that a gap turned round are left out."""
+        zone = instants.zone(self.zone, "zone")
+        first, after = date(year, 1, 1), date(year + 1, 1, 1)
+        begin = midnight = _edge(first, 0, zone)
+        found: list[Span] = []
+        for day, tomorrow in _days(first, after):
+            ends = _edge(tomorrow, 0, zone)
+            if midnight < ends:  # else the zone skipped this date
+                for opens, closes in dates.get(day, self.week[day.weekday()]):
+                    start = _edge(day, opens, zone) if opens else midnight
+                    end = _edge(day, closes, zone) if closes < _DAY else ends
                     if start < end:
-                        total += end - start
-                        starts.append(start)
-                        ends.append(end)
-                        counted.append(total)
-            if day == last:
-                return _Year(starts, ends, counted)
-            day += timedelta(days=1)
+                        found.append((start, end))
+            midnight = ends
+        return sorted((max(start, begin), min(end, midnight)) for start, end in found)
 
-    def _edge(self, day: date, second: int) -> int:
-        if second == _DAY:
-            return _micros(instants.midnight(day + timedelta(days=1), self.zone))
-        local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60))
-        return _micros(instants.wall(local, self.zone))
+
+ALWAYS = Calendar("UTC", (((0, _DAY),),) * 7)
+
+
+def _only(data: dict[str, Any], known: tuple[str, ...], place: str) -> None:
+    for key in data:
+        if key not in known:
+            raise Malformed(f"{place}.{key}", data[key], "remedy_unknown_field", known=", ".join(known))
+
+
+def _days(first: date, after: date) -> Iterator[tuple[date, date]]:
+    """Give each day from `first` to before `after`, with its morrow."""
+    day = first
+    while day < after:
+        tomorrow = day + timedelta(days=1)
+        yield day, tomorrow
+        day = tomorrow
 
 
 def _spans(given: Any, place: str) -> Spans:
@@ -193,15 +262,27 @@ def _second(text: Any, place: str) -> int:
     return int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3] or 0)
 
 
-def _counted(spans: _Year, at: int) -> int:
-    """Return the microseconds counted in a year's spans before instant `at`."""
-    index = bisect_right(spans.starts, at) - 1
-    if index < 0:
-        return 0
-    return spans.counted[index] - max(spans.ends[index] - at, 0)
+def _texts(spans: Spans) -> list[list[str]]:
+    return [[_time_text(second) for second in span] for span in spans]
 
 
-def _micros(instant: datetime) -> int:
+def _time_text(second: int) -> str:
+    hours, minutes, seconds = second // 3600, second // 60 % 60, second % 60
+    return f"{hours:02d}:{minutes:02d}" + (f":{seconds:02d}" if seconds else "")
+
+
+def _edge(day: date, second: int, zone: tzinfo) -> int:
+    """Return the instant of a wall time in microseconds: `instants.wall`, without the datetimes on its way."""
+    local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), zone)
+    return ((day.toordinal() - _EPOCH_DAY) * _DAY + second) * 1_000_000 - local.utcoffset() // _MICROSECOND
+
+
+def _kept(instant: datetime, field: str) -> int:
+    """Return an aware instant in microseconds; Malformed for a year out of range, ValueError for a naive one."""
+    if instant.utcoffset() is None:
+        raise ValueError(f"{field} is naive: no instant")
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR - 101:
+        raise Malformed(field, instant.isoformat(), "remedy_years", first=_FIRST_YEAR, last=_LAST_YEAR - 101)
     return (instant - _EPOCH) // _MICROSECOND
 
 

@@ -15,20 +15,22 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ledger.errors import Malformed
 
 _RFC3339 = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})(\.[0-9]{1,6})?"
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])(\.[0-9]{1,6})?"
     r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
+# In the system's folder of zones, but no IANA zone: they differ by machine, or count leap seconds.
+_NO_ZONE = re.compile(r"localtime|posixrules|Factory|(posix|right)/.*")
 # Beyond these years, adding a century of microseconds could leave the range of datetime.
 _FIRST_YEAR, _LAST_YEAR = 1900, 9898
 
 
 def to_iso(instant: datetime) -> str:
     """Return the canonical text of an aware datetime; ValueError for a naive one."""
-    if instant.tzinfo is None:
+    if instant.utcoffset() is None:
         raise ValueError("a naive datetime is no instant")
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_iso(text: str) -> datetime:
@@ -68,7 +70,7 @@ def _zone(name: str) -> ZoneInfo:
 
 def zone(name: Any, field: str) -> ZoneInfo:
     """Return the zone of IANA `name`; Malformed when there is none."""
-    if isinstance(name, str) and _ZONE.fullmatch(name):
+    if isinstance(name, str) and _ZONE.fullmatch(name) and not _NO_ZONE.fullmatch(name):
         try:
             return _zone(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -93,6 +95,10 @@ def local_date(instant: datetime, name: str) -> date:
 
 
 def show(instant: datetime | str, name: str) -> str:
-    """Return RFC 3339 text with the offset of zone `name`, decimals only when there are any."""
+    """Return RFC 3339 text with the offset of zone `name`, decimals only when there are any.
+
+    RFC 3339 has no seconds in an offset, as local mean times did: such an instant is shown in UTC.
+    """
     moment = from_iso(instant) if isinstance(instant, str) else instant
-    return moment.astimezone(_zone(name)).isoformat()
+    shown = moment.astimezone(_zone(name)).isoformat()
+    return shown if shown[-6] in "+-" else moment.astimezone(UTC).isoformat()

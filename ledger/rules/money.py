@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 from ledger.errors import Malformed
 
 CURRENCIES = ("GTQ", "USD")
-_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?", re.ASCII)
-_IVA = (12, 112)  # prices include IVA 12 %
+_AMOUNT = re.compile(r"([0-9]{1,12})(?:\.([0-9]{1,2}))?")
+IVA = (12, 112)  # the share of a gross amount: prices include IVA 12 % (DOMAIN.md)
 
 
 class Split(NamedTuple):
@@ -46,22 +46,26 @@ def show_amount(minor: int) -> str:
 
 
 def half_up(numerator: int, denominator: int) -> int:
-    """Return numerator / denominator rounded half away from zero (DOMAIN.md 9); denominator > 0."""
+    """Return numerator / denominator rounded half away from zero (DOMAIN.md 9); ValueError unless denominator > 0."""
+    if denominator <= 0:
+        raise ValueError("the denominator must be positive")
     quotient = (2 * abs(numerator) + denominator) // (2 * denominator)
     return -quotient if numerator < 0 else quotient
 
 
 def split(gross_minor: int) -> Split:
     """Return gross, net and tax of one line: tax = half up(gross x 12/112) (DOMAIN.md 9)."""
-    tax = half_up(gross_minor * _IVA[0], _IVA[1])
+    tax = half_up(gross_minor * IVA[0], IVA[1])
     return Split(gross_minor, gross_minor - tax, tax)
 
 
 def pretty(minor: int, currency: str, lang: str) -> str:
-    """Return an amount for people, the quetzal as in Guatemala in both languages: Q1,234.50."""
+    """Return an amount for people, each currency as at home, in both languages: Q1,234.50, $1,234.50."""
     from decimal import Decimal
 
     from babel.numbers import format_currency
 
-    locale = "es_GT" if lang != "en" or currency == "GTQ" else "en_US"
+    # Babel's es_GT writes USD1,234.50, its en writes GTQ1,234.50.
+    abroad = "en_US" if lang == "en" else "es_US"
+    locale = "es_GT" if currency == "GTQ" else abroad
     return str(format_currency(Decimal(minor) / 100, currency, locale=locale))

@@ -6,8 +6,11 @@ from calendar import monthrange
 from datetime import date, timedelta
 from typing import Any
 
+from ledger.errors import Malformed
+
 TERM_MONTHS = {"monthly": 1, "yearly": 12}
 _NOTICE = timedelta(days=5)
+_LAST_YEAR = 9998
 
 
 def add_months(anchor: date, months: int) -> date:
@@ -19,6 +22,11 @@ def add_months(anchor: date, months: int) -> date:
 def boundary(anchor: date, number: int) -> date:
     """Return monthly boundary `number`, always counted from the original anchor (rule 2)."""
     return add_months(anchor, number)
+
+
+def month_boundaries(anchor: date, count: int) -> list[date]:
+    """Return monthly boundaries 1..count (rule 3: a month's tickets are granted at each)."""
+    return [boundary(anchor, number) for number in range(1, count + 1)]
 
 
 def month_index(anchor: date, day: date) -> int:
@@ -48,7 +56,12 @@ def thirty_days_until(paid: date) -> date:
 
 
 def table(start: date, term: str, count: int) -> list[dict[str, Any]]:
-    """Return boundaries 1..count of a term that starts on `start`, each with its last day to cancel."""
+    """Return boundaries 1..count of a term that starts on `start`, each with its last day to cancel.
+
+    Malformed names `count` when the last one lies beyond the years that dates are kept in.
+    """
     step = TERM_MONTHS[term]
+    if start.year + count * step // 12 + 1 > _LAST_YEAR:
+        raise Malformed("count", count, "remedy_years", first=start.year, last=_LAST_YEAR)
     days = [(k, boundary(start, k * step)) for k in range(1, count + 1)]
     return [{"k": k, "boundary": day.isoformat(), "cancel_by": last_cancel_day(day).isoformat()} for k, day in days]

@@ -1,0 +1,50 @@
+"""`supportledger serve`: the API in this process, with its documentation page."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import click
+
+from ledger.cli_context import ledger_of
+from ledger.errors import Unavailable
+from ledger.settings import Settings
+from ledger.texts import text
+
+
+def register(root: click.Group) -> None:
+    """Add this package's command to the root."""
+    root.add_command(serve_command)
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
+@click.option("--threads", type=click.IntRange(1, 256), default=8, show_default=True)
+@click.option("--with-worker/--without-worker", default=True, show_default=True, help="lecturas al día · read models")
+@click.pass_context
+def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_worker: bool) -> None:
+    """Servir la API y su documentación · serve the API and its documentation page."""
+    from api.app import create_app
+    from api.serve import serve
+    from api.worker import Worker
+
+    settings: Settings = ctx.obj["settings"]
+    with ledger_of(ctx):
+        pass  # a ledger that cannot serve is refused here, before anything listens
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    app = create_app(settings)
+    worker = Worker(app.extensions["ledger"])
+    if with_worker:
+        app.extensions["ledger_worker"] = worker
+        worker.start()
+    click.echo(text("serving", ctx.obj["lang"], host=host, port=port))
+    sys.stdout.flush()
+    try:
+        serve(app, host=host, port=port, threads=threads)
+    except OSError as error:
+        raise Unavailable("port_taken", host=host, port=port, why=error.strerror or str(error)) from error
+    finally:
+        if with_worker:
+            worker.stop()

@@ -1,0 +1,110 @@
+"""What a request works with: the process's ledger and projector, and who is calling."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import current_app, request
+
+from ledger import tokens
+from ledger.application import Caller, Ledger
+from ledger.catalogue import load
+from ledger.errors import LedgerError, Unavailable
+from ledger.settings import Settings, language
+from ledger.store import open_store
+from projections.projector import Projector
+
+_TOKEN_SECONDS = 2.0
+_KNOWN_TOKENS = 1024
+
+
+@dataclass
+class Services:
+    """The ledger and the projector of this process, made at the first use; a forked child makes its own."""
+
+    settings: Settings
+    _made: tuple[int, Ledger, Projector] | None = None
+    _lock: Any = field(default_factory=threading.Lock)
+    _callers: dict[str, tuple[float, Caller]] = field(default_factory=dict)
+
+    def _get(self) -> tuple[int, Ledger, Projector]:
+        made = self._made
+        if made is not None and made[0] == os.getpid():
+            return made
+        with self._lock:
+            if self._made is None or self._made[0] != os.getpid():
+                ledger = Ledger(open_store(self.settings.database_url), load(self.settings.catalogue))
+                self._made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
+            return self._made
+
+    @property
+    def ledger(self) -> Ledger:
+        """The ledger of this process."""
+        return self._get()[1]
+
+    @property
+    def projector(self) -> Projector:
+        """The projector of this process."""
+        return self._get()[2]
+
+    def caller(self, secret: str) -> Caller | None:
+        """Return who a token speaks for; a good one is remembered for two seconds, so revoking works soon."""
+        now = time.monotonic()
+        known = self._callers.get(secret)
+        if known is not None and known[0] > now:
+            return known[1]
+        found = tokens.caller(self.ledger.store, secret)
+        if found is not None:
+            if len(self._callers) >= _KNOWN_TOKENS:
+                self._callers.clear()
+            self._callers[secret] = (now + _TOKEN_SECONDS, found)
+        else:
+            self._callers.pop(secret, None)
+        return found
+
+
+class Unauthorised(LedgerError):
+    """No token, or one that is not good."""
+
+
+def services() -> Services:
+    """Return the services of the application that serves this request."""
+    found: Services = current_app.extensions["ledger"]
+    return found
+
+
+def lang() -> str:
+    """Return the language of the answer: es_GT unless the client prefers English."""
+    best = request.accept_languages.best_match(["es", "es-GT", "en"], default="es")
+    return language(best or "es")
+
+
+def caller() -> Caller:
+    """Return who is calling; Unauthorised without a good bearer token."""
+    scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not secret.strip():
+        raise Unauthorised("token_missing")
+    found = services().caller(secret.strip())
+    if found is None:
+        raise Unauthorised("token_unknown")
+    return found
+
+
+def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
+    """Return the projector once the named models have what the reader must see; Unavailable (`behind`) else.
+
+    A reader brings them up itself where no worker does; another process at it does not hold it up.
+    """
+    projector = services().projector
+    try:
+        projector.catch_up(names)
+    except Unavailable as busy:
+        if busy.code not in ("projector_busy", "database_locked"):
+            raise
+    if position is not None:
+        projector.wait_for(position, names)
+    return projector
