@@ -45,6 +45,25 @@ def balance(book: Book, at: str, unrecorded: int) -> Answer:
     }
 
 
+def account(book: Book, at: str) -> Answer:
+    """Return who the customer is, and how its plan stands at instant `at`."""
+    opening = book.account
+    assert opening is not None
+    return {
+        "account": opening.customer_no,
+        "name": opening.name,
+        "nit": opening.nit or None,
+        "address": opening.address or None,
+        "zone": opening.zone,
+        "currency": opening.currency,
+        "language": opening.language,
+        "opened_at": show(opening.occurred_at, opening.zone),
+        "at": show(at, opening.zone),
+        **_plan(book, subscription_shown(book)),
+        "remaining": sum(g.remaining for g in book.grants.values()),
+    }
+
+
 def _account(book: Book) -> str:
     assert book.account is not None
     return book.account.customer_no

@@ -244,7 +244,7 @@ class Ledger:
         with self._folded(values, at, now) as (book, unrecorded):
             if name == "balance":
                 return answers.balance(book, at, unrecorded)
-            return answers.billing(book, at)
+            return answers.account(book, at) if name == "account" else answers.billing(book, at)
 
     def _known(self, values: Answer) -> int | None:
         known_at = values.get("known_at")

@@ -30,7 +30,7 @@ def command_groups() -> Iterator[click.Group]:
             groups[noun] = click.Group(noun, help=help_text(f"noun_{noun}"))
         groups[noun].add_command(_command(command, verb.replace("_", "-")))
     groups["ticket"].add_command(_question(QUESTIONS["ticket"], "show"))
-    groups["account"].add_command(_question(QUESTIONS["billing"], "billing"))
+    groups["account"].add_command(_question(QUESTIONS["account"], "show"))
     yield from groups.values()
 
 

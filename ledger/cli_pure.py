@@ -18,8 +18,7 @@ from ledger.rules import instants, terms
 from ledger.rules.calendars import MAX_LIMIT_US, Calendar
 
 _MAX_COUNT = 12_000
-_LAST_BOUNDARY = 9998
-_KEPT_CALENDARS = 256
+_KEPT_CALENDARS = 64
 _NAIVE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?", re.ASCII)
 _FIELDS = {"due": ("start", "seconds"), "elapsed": ("start", "end"), "open": ("at",)}
 
@@ -35,8 +34,6 @@ Answer = dict[str, Any]
 def terms_command(ctx: click.Context, start: str, term: str, count: int, as_json: bool) -> None:
     """Límites de un plan y último día para cancelar · a plan's boundaries and last days to cancel."""
     day = instants.parse_date(start, "start")
-    if day.year + count * terms.TERM_MONTHS[term] // 12 + 1 > _LAST_BOUNDARY:
-        raise Malformed("count", count, "remedy_years", first=day.year, last=_LAST_BOUNDARY)
     show_record({"boundaries": terms.table(day, term, count)}, ctx.obj["lang"], as_json)
 
 
@@ -60,7 +57,10 @@ def compute_command(ctx: click.Context, batch: bool) -> None:
 
 
 def compute(source: BinaryIO, sink: BinaryIO, lang: str) -> bool:
-    """Answer each line of `source` on `sink`, in order; return whether all were well-formed."""
+    """Answer each line of `source` on `sink`, in order; return whether all were well-formed and answered.
+
+    Blank lines are skipped. An answer is flushed before the next line is read, so a program may converse with it.
+    """
     calendars: dict[str, Calendar] = {}
     ok = True
     for line in bounded_lines(source):
@@ -68,23 +68,43 @@ def compute(source: BinaryIO, sink: BinaryIO, lang: str) -> bool:
             continue
         identity: Any = None
         try:
-            data = parse_line(line, parse_float=Decimal)
-            identity = data.get("id")
-            text = _encode({"id": identity, **_answer(data, calendars)})
+            data = parse_line(line, parse_float=_decimal)
+            identity = _identity(data)
+            answer = _answer(data, calendars)
         except LedgerError as error:
             ok = False
             refused = refusal(error, lang)
-            text = _encode({"id": identity, "error": {"code": refused["code"], "message": refused["message"]}})
-        sink.write(text.encode("utf-8") + b"\n")
+            answer = {"error": {"code": refused["code"], "message": refused["message"]}}
+        sink.write(_encode({"id": identity, **answer}) + b"\n")
         sink.flush()
     return ok
 
 
-def _encode(answer: Answer) -> str:
-    # A count of microseconds is an exact decimal: json would go through a float.
-    seconds = answer.pop("seconds", None)
-    text = json.dumps(answer, ensure_ascii=False, default=str)
-    return text if seconds is None else f'{text[:-1]}, "seconds": {seconds}}}'
+def _encode(answer: Answer) -> bytes:
+    # Decimals are exact, json would go through a float: they are put in as text.
+    parts = (
+        f"{json.dumps(name)}: {value if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)}"
+        for name, value in answer.items()
+    )
+    text = "{" + ", ".join(parts) + "}"
+    # Half a surrogate pair, which JSON can name but UTF-8 cannot write, goes out as it came in.
+    return re.sub("[\ud800-\udfff]", lambda half: f"\\u{ord(half[0]):04x}", text).encode("utf-8")
+
+
+def _decimal(text: str) -> Decimal:
+    """Return a JSON number with a point or an exponent, exactly; ValueError for one that no Decimal holds."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        raise ValueError(f"{text[:40]} is out of range") from None
+
+
+def _identity(data: Answer) -> str | int | Decimal | None:
+    """Return the name a line gives its question: text, a number or none."""
+    given = data.get("id")
+    if isinstance(given, bool) or not isinstance(given, (str, int, Decimal, type(None))):
+        raise Malformed("id", type(given).__name__, "remedy_id")
+    return given
 
 
 def _answer(data: Answer, calendars: dict[str, Calendar]) -> Answer:
@@ -132,12 +152,14 @@ def _limit(value: Any) -> int:
     """Return the microseconds of a number of seconds with at most six decimals."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise Malformed("seconds", value, "remedy_seconds")
-    micros = Decimal(value) * 1_000_000
-    if not 0 <= micros <= MAX_LIMIT_US or micros != int(micros):
-        raise Malformed("seconds", value if isinstance(value, int) else str(value), "remedy_seconds")
-    return int(micros)
+    if 0 <= value <= MAX_LIMIT_US // 1_000_000:
+        # scaleb moves the point without rounding; a quantity that small has at most 28 digits to keep, or too many.
+        micros = Decimal(value).scaleb(6, _EXACT)
+        if micros == micros.to_integral_value():
+            return int(micros)
+    raise Malformed("seconds", str(value), "remedy_seconds")
 
 
-def _seconds(micros: int) -> str:
+def _seconds(micros: int) -> int | Decimal:
     whole, rest = divmod(micros, 1_000_000)
-    return str(whole) if rest == 0 else f"{whole}.{rest:06d}".rstrip("0")
+    return whole if rest == 0 else Decimal(f"{whole}.{rest:06d}".rstrip("0"))

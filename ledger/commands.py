@@ -192,6 +192,7 @@ COMMANDS = {
 QUESTIONS = {
     question.name: question
     for question in (
+        Question("account", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}"),
         Question("balance", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/balance"),
         Question(
             "coverage",

@@ -121,6 +121,13 @@ def as_of_now(ledger: Ledger, row: dict[str, Any], now: str) -> dict[str, Any]:
     }
 
 
+def balance_row(read: Store, account: str) -> dict[str, Any] | None:
+    """Return one account's row, None when there is none."""
+    names = BALANCES.names[1:]
+    found = read.query(f"SELECT {', '.join(names)} FROM r_balances WHERE account = ?", [account])
+    return dict(zip(names, found[0], strict=True)) if found else None
+
+
 def due_by(read: Store, instant: str, *, limit: int) -> list[str]:
     """Return the numbers of accounts on which something falls due by `instant`, soonest first."""
     sql = "SELECT account FROM r_balances WHERE next_due <= ? ORDER BY next_due, account LIMIT ?"

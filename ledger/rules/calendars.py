@@ -14,7 +14,7 @@ from bisect import bisect_left, bisect_right
 from calendar import isleap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -29,7 +29,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _TWO_DAYS = timedelta(days=2)
-_FIRST_YEAR, _LAST_YEAR = 1899, 9990
+_LAST_YEAR = 9990  # in which a due instant may lie
 # After the last change that zones know in advance, a year is like any other of its length that begins on the same
 # weekday: fourteen models serve every later year, so that a limit of a century costs no century of days.
 _LAST_OWN_YEAR = 2100
@@ -160,7 +160,9 @@ class Calendar:
 
     @cached_property
     def _last_open_year(self) -> int:
-        return _LAST_YEAR if any(self.week) else max((day.year for day, spans in self.dates.items() if spans), default=0)
+        if any(self.week):
+            return _LAST_YEAR
+        return max((day.year for day, spans in self.dates.items() if spans), default=0)
 
     def _year_of(self, at: datetime) -> int:
         """Return the year between whose local midnights `at` lies, also where a date is gone through twice."""
@@ -274,15 +276,18 @@ def _time_text(second: int) -> str:
 def _edge(day: date, second: int, zone: tzinfo) -> int:
     """Return the instant of a wall time in microseconds: `instants.wall`, without the datetimes on its way."""
     local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), zone)
-    return ((day.toordinal() - _EPOCH_DAY) * _DAY + second) * 1_000_000 - local.utcoffset() // _MICROSECOND
+    offset = local.utcoffset()
+    assert offset is not None
+    return ((day.toordinal() - _EPOCH_DAY) * _DAY + second) * 1_000_000 - offset // _MICROSECOND
 
 
-def _kept(instant: datetime, field: str) -> int:
+def _kept(instant: datetime, name: str) -> int:
     """Return an aware instant in microseconds; Malformed for a year out of range, ValueError for a naive one."""
     if instant.utcoffset() is None:
-        raise ValueError(f"{field} is naive: no instant")
-    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR - 101:
-        raise Malformed(field, instant.isoformat(), "remedy_years", first=_FIRST_YEAR, last=_LAST_YEAR - 101)
+        raise ValueError(f"{name} is naive: no instant")
+    # An instant's year in another zone may be the one before or after.
+    if not instants.FIRST_YEAR - 1 <= instant.year <= instants.LAST_YEAR + 1:
+        raise Malformed(name, instant.isoformat(), "remedy_years", first=instants.FIRST_YEAR, last=instants.LAST_YEAR)
     return (instant - _EPOCH) // _MICROSECOND
 
 

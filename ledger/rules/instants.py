@@ -23,7 +23,7 @@ _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+-]{0,30}(/[A-Za-z0-9_+-]{1,30}){0,2}")
 # In the system's folder of zones, but no IANA zone: they differ by machine, or count leap seconds.
 _NO_ZONE = re.compile(r"localtime|posixrules|Factory|(posix|right)/.*")
 # Beyond these years, adding a century of microseconds could leave the range of datetime.
-_FIRST_YEAR, _LAST_YEAR = 1900, 9898
+FIRST_YEAR, LAST_YEAR = 1900, 9898
 
 
 def to_iso(instant: datetime) -> str:
@@ -43,8 +43,8 @@ def parse_instant(value: Any, field: str) -> datetime:
     match = _RFC3339.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise Malformed(field, value, "remedy_instant")
-    if not _FIRST_YEAR <= int(match[1]) <= _LAST_YEAR:
-        raise Malformed(field, value, "remedy_years", first=_FIRST_YEAR, last=_LAST_YEAR)
+    if not FIRST_YEAR <= int(match[1]) <= LAST_YEAR:
+        raise Malformed(field, value, "remedy_years", first=FIRST_YEAR, last=LAST_YEAR)
     try:
         return datetime.fromisoformat(value.upper().replace(" ", "T")).astimezone(UTC)
     except ValueError:
@@ -55,8 +55,8 @@ def parse_date(value: Any, field: str) -> date:
     """Return the date of `YYYY-MM-DD`; Malformed for anything else."""
     if not isinstance(value, str) or _DATE.fullmatch(value) is None:
         raise Malformed(field, value, "remedy_date")
-    if not _FIRST_YEAR <= int(value[:4]) <= _LAST_YEAR:
-        raise Malformed(field, value, "remedy_years", first=_FIRST_YEAR, last=_LAST_YEAR)
+    if not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+        raise Malformed(field, value, "remedy_years", first=FIRST_YEAR, last=LAST_YEAR)
     try:
         return date.fromisoformat(value)
     except ValueError:
