@@ -218,7 +218,8 @@ def test_any_split_of_catch_up_at_every_prefix_is_a_rebuild(store_url: str, batc
     steps: list[tuple[str, Any, Any]] = [
         ("purchase", "basic", "monthly"), ("pay", 25000, 0), ("open", "general", 0), ("open", "training", 0),
         ("clock", 24 * 31, ""), ("pay", 10000, 0), ("clock", 24 * 12, ""), ("open", "general", 0),
-        ("pay", 25000, 240), ("give_back", 0, ""), ("addon", "advanced", ""), ("pay", 60000, 0), ("open", "training", 2),
+        ("pay", 25000, 240), ("give_back", 0, ""), ("addon", "advanced", ""),
+        ("pay", 60000, 0), ("open", "training", 2),
     ]  # fmt: skip
     for step in steps:
         history.play(step)
