@@ -5,6 +5,7 @@ The domain knows nothing of HTTP or exit codes; the edges map the three kinds on
 
 from __future__ import annotations
 
+import reprlib
 from typing import Any
 
 from ledger.texts import text
@@ -46,10 +47,12 @@ class Malformed(LedgerError):
 
     def __init__(self, field: str, value: Any, remedy: str, **facts: Any) -> None:
         """`remedy` is the key of a text that says what would be accepted."""
-        shown = value if isinstance(value, (str, int, bool, type(None))) else repr(value)
-        if isinstance(shown, str) and len(shown) > 80:
-            shown = shown[:77] + "..."
-        super().__init__("malformed", field=field, value=shown, remedy=remedy, **facts)
+        # Whatever was sent must be tellable: no nesting without end, no number or half character that JSON refuses.
+        small = isinstance(value, int) and abs(value) < 2**53
+        shown = value if small or isinstance(value, (str, type(None))) else reprlib.repr(value)
+        if isinstance(shown, str):
+            shown = _printable(shown if len(shown) <= 80 else shown[:77] + "...")
+        super().__init__("malformed", field=_printable(field), value=shown, remedy=remedy, **facts)
 
     def message(self, lang: str = "es_GT") -> str:
         facts = {k: v for k, v in self.facts.items() if k != "remedy"}
@@ -58,3 +61,7 @@ class Malformed(LedgerError):
 
 class Unavailable(LedgerError):
     """The store cannot serve now: missing, locked, read-only, not migrated, newer, or gone."""
+
+
+def _printable(words: str) -> str:
+    return words.encode("utf-8", "backslashreplace").decode()
