@@ -12,21 +12,22 @@ import re
 from array import array
 from bisect import bisect_left, bisect_right
 from calendar import isleap
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, time, timedelta, tzinfo
-from functools import cached_property
+from datetime import UTC, date, datetime, time, timedelta
+from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from ledger.errors import Malformed, Refused
 from ledger.rules import instants
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-MAX_LIMIT_US = 100 * 366 * 86_400 * 1_000_000
 _DAY = 86_400
+_DAY_US = _DAY * 1_000_000
+MAX_LIMIT_US = 100 * 366 * _DAY_US
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_EPOCH_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
 _TWO_DAYS = timedelta(days=2)
 _LAST_YEAR = 9990  # in which a due instant may lie
@@ -173,13 +174,16 @@ class Calendar:
 
     def _year(self, year: int) -> tuple[_Year, int]:
         """Return the spans of local `year`, or of its model, with the microseconds to add to their instants."""
-        key = year
-        if year > _LAST_OWN_YEAR and year not in self._dated_years:
-            key = -_MODELS[isleap(year), date(year, 1, 1).weekday()]
-        spans = self._years.get(key)
+        if year <= _LAST_OWN_YEAR or year in self._dated_years:
+            spans = self._years.get(year)
+            if spans is None:
+                spans = self._years[year] = self._build(year, self.dates)
+            return spans, 0
+        model = _MODELS[isleap(year), date(year, 1, 1).weekday()]
+        spans = self._years.get(-model)  # negative: the model has no dates of its own
         if spans is None:
-            spans = self._years[key] = self._build(abs(key), self.dates if key > 0 else {})
-        return spans, (date(year, 1, 1) - date(abs(key), 1, 1)).days * _DAY * 1_000_000
+            spans = self._years[-model] = self._build(model, {})
+        return spans, (date(year, 1, 1) - date(model, 1, 1)).days * _DAY_US
 
     def _build(self, year: int, dates: Mapping[date, Spans]) -> _Year:
         built = _Year(array("q"), array("q"), array("q"))
@@ -196,20 +200,24 @@ class Calendar:
 
     def _instants(self, year: int, dates: Mapping[date, Spans]) -> list[Span]:
         """Return the spans of `year` in microseconds, by their start; those that a gap turned round are left out."""
-        zone = instants.zone(self.zone, "zone")
-        first, after = date(year, 1, 1), date(year + 1, 1, 1)
-        begin = midnight = _edge(first, 0, zone)
+        midnights = _midnights(self.zone, year)
+        first = date(year, 1, 1).toordinal()
         found: list[Span] = []
-        for day, tomorrow in _days(first, after):
-            ends = _edge(tomorrow, 0, zone)
-            if midnight < ends:  # else the zone skipped this date
-                for opens, closes in dates.get(day, self.week[day.weekday()]):
-                    start = _edge(day, opens, zone) if opens else midnight
-                    end = _edge(day, closes, zone) if closes < _DAY else ends
-                    if start < end:
-                        found.append((start, end))
-            midnight = ends
-        return sorted((max(start, begin), min(end, midnight)) for start, end in found)
+        for number, (begin, end) in enumerate(pairwise(midnights), first):
+            spans = self.week[(number - 1) % 7]  # day 1 was a Monday
+            if dates:
+                spans = dates.get(date.fromordinal(number), spans)
+            if end - begin == _DAY_US:  # no zone ever changed twice within three days: this day has one offset
+                found.extend((begin + opens * 1_000_000, begin + closes * 1_000_000) for opens, closes in spans)
+            elif begin < end:  # else the zone skipped this date
+                found.extend(self._edges(date.fromordinal(number), span) for span in spans)
+        return sorted((max(start, midnights[0]), min(end, midnights[-1])) for start, end in found if start < end)
+
+    def _edges(self, day: date, span: Span) -> Span:
+        """Return the two instants in microseconds of a span on a day on which the zone changed."""
+        midnight = datetime.combine(day, time())
+        opens, closes = (_micros(instants.wall(midnight + timedelta(seconds=edge), self.zone)) for edge in span)
+        return opens, closes
 
 
 ALWAYS = Calendar("UTC", (((0, _DAY),),) * 7)
@@ -221,13 +229,11 @@ def _only(data: dict[str, Any], known: tuple[str, ...], place: str) -> None:
             raise Malformed(f"{place}.{key}", data[key], "remedy_unknown_field", known=", ".join(known))
 
 
-def _days(first: date, after: date) -> Iterator[tuple[date, date]]:
-    """Give each day from `first` to before `after`, with its morrow."""
-    day = first
-    while day < after:
-        tomorrow = day + timedelta(days=1)
-        yield day, tomorrow
-        day = tomorrow
+@lru_cache(maxsize=1024)
+def _midnights(zone: str, year: int) -> array[int]:
+    """Return the instants in microseconds at which the days of local `year` begin, and the one at which it ends."""
+    days = range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal() + 1)
+    return array("q", (_micros(instants.midnight(date.fromordinal(day), zone)) for day in days))
 
 
 def _spans(given: Any, place: str) -> Spans:
@@ -273,14 +279,6 @@ def _time_text(second: int) -> str:
     return f"{hours:02d}:{minutes:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
-def _edge(day: date, second: int, zone: tzinfo) -> int:
-    """Return the instant of a wall time in microseconds: `instants.wall`, without the datetimes on its way."""
-    local = datetime.combine(day, time(second // 3600, second // 60 % 60, second % 60), zone)
-    offset = local.utcoffset()
-    assert offset is not None
-    return ((day.toordinal() - _EPOCH_DAY) * _DAY + second) * 1_000_000 - offset // _MICROSECOND
-
-
 def _kept(instant: datetime, name: str) -> int:
     """Return an aware instant in microseconds; Malformed for a year out of range, ValueError for a naive one."""
     if instant.utcoffset() is None:
@@ -288,6 +286,10 @@ def _kept(instant: datetime, name: str) -> int:
     # An instant's year in another zone may be the one before or after.
     if not instants.FIRST_YEAR - 1 <= instant.year <= instants.LAST_YEAR + 1:
         raise Malformed(name, instant.isoformat(), "remedy_years", first=instants.FIRST_YEAR, last=instants.LAST_YEAR)
+    return _micros(instant)
+
+
+def _micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
