@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from datetime import UTC, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any, BinaryIO
 
 import click
@@ -103,7 +103,7 @@ def _identity(data: Answer) -> str | int | Decimal | None:
     """Return the name a line gives its question: text, a number or none."""
     given = data.get("id")
     if isinstance(given, bool) or not isinstance(given, (str, int, Decimal, type(None))):
-        raise Malformed("id", type(given).__name__, "remedy_id")
+        raise Malformed("id", type(given).__name__, "remedy_question_id")
     return given
 
 
@@ -152,11 +152,11 @@ def _limit(value: Any) -> int:
     """Return the microseconds of a number of seconds with at most six decimals."""
     if isinstance(value, bool) or not isinstance(value, (int, Decimal)):
         raise Malformed("seconds", value, "remedy_seconds")
-    if 0 <= value <= MAX_LIMIT_US // 1_000_000:
-        # scaleb moves the point without rounding; a quantity that small has at most 28 digits to keep, or too many.
-        micros = Decimal(value).scaleb(6, _EXACT)
-        if micros == micros.to_integral_value():
-            return int(micros)
+    exact = Decimal(value)
+    decimals = exact.as_tuple().exponent
+    assert isinstance(decimals, int)  # text only names infinities and the like
+    if decimals >= -6 and 0 <= exact <= MAX_LIMIT_US // 1_000_000:
+        return int(exact.scaleb(6))  # sixteen digits at most: nothing is rounded
     raise Malformed("seconds", str(value), "remedy_seconds")
 
 
