@@ -104,12 +104,14 @@ class Account:
         return self._book
 
     def at(self, instant: str, now: str) -> Book:
-        """Return the book as it stood at `instant`: the whole one when nothing has happened since."""
-        if self._book.last_change <= instant:
-            if instant <= now:
-                self._book.advance(instant)
-            if self._book.last_change <= instant and instant < self._book.next_due():
-                return self._book
+        """Return the book as it stood at `instant`: the whole one when nothing has happened since, nor will by `now`.
+
+        The whole book moves on with `whole(now)`; one that would change under its reader is folded anew.
+        """
+        if instant >= now:
+            self._book.advance(now)
+        if self._book.last_change <= instant and max(instant, now) < self._book.next_due():
+            return self._book
         return fold(self.prices, self.facts, instant)
 
     def unrecorded(self, now: str) -> list[f.Due]:

@@ -6,6 +6,7 @@ The coverage decision, the consumption and the case's own facts are saved in one
 from __future__ import annotations
 
 from datetime import date
+from uuid import uuid4
 
 from ledger import facts as f
 from ledger.account import QUESTION, Account, Asked
@@ -138,8 +139,8 @@ def decline(
         charge=decision.facts.get("charge", ""),
         hint=decision.facts.get("hint", ""),
     )
-    # The library's id of this one event: a decline belongs to no stream that could conflict.
-    stream = f"decline/{account_no}/{ticket_no}/{asked.at}/{asked.now}"
+    # A stream of its own under a fresh name: the same request may be declined twice in one instant.
+    stream = f"decline/{account_no}/{uuid4().hex}"
     return Decided([], [Recorded(stream, 1, fact)], lambda _book: facts, declined=decision.code)
 
 

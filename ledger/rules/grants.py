@@ -61,10 +61,7 @@ class Grant:
         used = peak = 0
         for instant, _ticket, change in self.takes:  # in order of their instants
             used += change
-            if instant >= at:
-                peak = max(peak, used)
-            else:
-                peak = used
+            peak = max(peak, used) if instant > at else used
         return self.units - peak
 
     def valid_at(self, at: str) -> bool:
