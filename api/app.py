@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
 import re
 import secrets
 import time
+from copy import deepcopy
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 
-from api import lists, vocabulary
-from api.context import Services
-from api.describe import complete, only_our_problems
-from api.errors import ProblemApi, problem, register
+from api import document, lists, vocabulary
+from api.context import Services, identify, lang
+from api.errors import ProblemApi, http_problem, problem, register
 from api.health import health
+from api.operations import Operation
 from api.schemas import MAX_BODY, field_to_schema
 from ledger.settings import Settings
-from ledger.texts import text
+from ledger.texts import table, text
 
 _log = logging.getLogger("supportledger.access")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
-_CSP = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'"
+_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": (
+        "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:;"
+        " base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+    ),
+}
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -31,19 +44,18 @@ def create_app(settings: Settings | None = None) -> Flask:
         API_TITLE="Support Ledger",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
-        OPENAPI_URL_PREFIX="/",
-        OPENAPI_JSON_PATH="openapi.json",
+        OPENAPI_URL_PREFIX=None,  # the document is served by us, once it is complete
         MAX_CONTENT_LENGTH=MAX_BODY,
     )
-    app.json.sort_keys = False  # type: ignore[attr-defined]
     app.extensions["ledger"] = Services(settings or Settings.read())
     api = ProblemApi(app)
     api.ma_plugin.converter.add_attribute_function(field_to_schema)
-    complete(api.spec)
-    api.register_blueprint(vocabulary.blueprint())
-    api.register_blueprint(lists.blueprint())
-    only_our_problems(api.spec)
+    operations: list[Operation] = []
+    for blueprint in (vocabulary.blueprint(), lists.blueprint()):
+        api.register_blueprint(blueprint)
+        operations += blueprint.operations
     app.register_blueprint(health)
+    app.add_url_rule("/openapi.json", "openapi", _Document(api.spec, operations))
     app.add_url_rule("/docs", "docs", lambda: render_template("docs.html"))
     app.add_url_rule("/problems/<code>", "problem_page", _problem_page)
     app.before_request(_begin)
@@ -52,30 +64,54 @@ def create_app(settings: Settings | None = None) -> Flask:
     return app
 
 
+class _Document:
+    """The view of the OpenAPI document: written at the first request, the same bytes from then on."""
+
+    __name__ = "openapi"
+
+    def __init__(self, spec: Any, operations: list[Operation]) -> None:
+        self._spec, self._operations = spec, operations
+
+    @cached_property
+    def body(self) -> bytes:
+        """The document as JSON."""
+        known = deepcopy(self._spec.to_dict())
+        return json.dumps(document.complete(known, self._operations), ensure_ascii=False).encode()
+
+    def __call__(self) -> Response:
+        response = Response(self.body, mimetype="application/json")
+        response.set_etag(hashlib.sha256(self.body).hexdigest()[:24])
+        response.make_conditional(request.environ)
+        return response
+
+
 def _problem_page(code: str) -> Response:
     """Say what a problem's code means, in both languages: `type` can be followed."""
-    try:
-        words = f"{text(code, 'es_GT')}\n{text(code, 'en')}\n"
-    except KeyError:
-        return problem(404, "no_such_resource", text("title_404", "es_GT"))
-    return Response(words, mimetype="text/plain")
+    if code not in table():
+        return http_problem(404)
+    words = table()[code]
+    return Response(f"{code}\n\n{words['es']}\n\n{words['en']}\n", mimetype="text/plain")
 
 
 def _begin() -> Response | None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+    sent = request.headers.get("X-Request-Id", "")
+    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
     g.started = time.perf_counter_ns()
-    if request.content_length and not request.is_json:
-        return problem(415, "unsupported_media_type", text("title_415", "es_GT"))
+    if request.path.startswith("/v1/"):
+        identify()
+    if request.content_length or request.headers.get("Transfer-Encoding"):
+        if request.method == "DELETE":
+            return problem(400, "body_not_taken", text("body_not_taken", lang()))
+        if not request.is_json:
+            return http_problem(415)
     return None
 
 
 def _finish(response: Response) -> Response:
     headers = response.headers
     headers["X-Request-Id"] = g.get("request_id", "")
-    headers["X-Content-Type-Options"] = "nosniff"
-    headers["Referrer-Policy"] = "no-referrer"
-    headers["Content-Security-Policy"] = _CSP
+    for name, value in _HEADERS.items():
+        headers[name] = value
     if not request.path.startswith("/static/"):
         headers.setdefault("Cache-Control", "private, no-cache")
     if _log.isEnabledFor(logging.INFO):

@@ -26,8 +26,8 @@ def register(root: click.Group) -> None:
 @click.pass_context
 def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_worker: bool) -> None:
     """Servir la API y su documentación · serve the API and its documentation page."""
-    from api.app import create_app
-    from api.serve import serve
+    from api.app import create_app  # here, so that no other command waits for Flask
+    from api.serve import Server
     from api.worker import Worker
 
     settings: Settings = ctx.obj["settings"]
@@ -35,16 +35,21 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
         pass  # a ledger that cannot serve is refused here, before anything listens
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
     app = create_app(settings)
-    worker = Worker(app.extensions["ledger"])
+    services = app.extensions["ledger"]
+    try:
+        server = Server(app, host=host, port=port, threads=threads)
+    except OSError as error:
+        raise Unavailable("port_taken", host=host, port=port, why=error.strerror or str(error)) from error
+    except ValueError as error:
+        raise Unavailable("listening_wrong", host=host, port=port, why=str(error)) from error
+    worker = Worker(services)
     if with_worker:
         app.extensions["ledger_worker"] = worker
         worker.start()
-    click.echo(text("serving", ctx.obj["lang"], host=host, port=port))
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(text("serving", ctx.obj["lang"], host=shown, port=server.port))
     sys.stdout.flush()
-    try:
-        serve(app, host=host, port=port, threads=threads)
-    except OSError as error:
-        raise Unavailable("port_taken", host=host, port=port, why=error.strerror or str(error)) from error
-    finally:
-        if with_worker:
-            worker.stop()
+    server.run()
+    if with_worker:
+        worker.stop()
+    services.close()

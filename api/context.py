@@ -1,4 +1,4 @@
-"""What a request works with: the process's ledger and projector, and who is calling."""
+"""What a request works with: the process's ledger and projector, who is calling, in which language."""
 
 from __future__ import annotations
 
@@ -8,18 +8,20 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from flask import current_app, request
+from flask import current_app, g, request
 
+from api.refusals import Unauthorised
 from ledger import tokens
 from ledger.application import Caller, Ledger
 from ledger.catalogue import load
-from ledger.errors import LedgerError, Unavailable
+from ledger.errors import Unavailable
 from ledger.settings import Settings, language
 from ledger.store import open_store
-from projections.projector import Projector
+from projections.projector import Projector, State
 
 _TOKEN_SECONDS = 2.0
 _KNOWN_TOKENS = 1024
+_LANGUAGES = ("es", "es-GT", "en")
 
 
 @dataclass
@@ -66,9 +68,12 @@ class Services:
             self._callers.pop(secret, None)
         return found
 
-
-class Unauthorised(LedgerError):
-    """No token, or one that is not good."""
+    def close(self) -> None:
+        """Close what this process has opened."""
+        made, self._made = self._made, None
+        if made is not None and made[0] == os.getpid():
+            made[2].close()
+            made[1].close()
 
 
 def services() -> Services:
@@ -79,32 +84,46 @@ def services() -> Services:
 
 def lang() -> str:
     """Return the language of the answer: es_GT unless the client prefers English."""
-    best = request.accept_languages.best_match(["es", "es-GT", "en"], default="es")
-    return language(best or "es")
+    return language(request.accept_languages.best_match(_LANGUAGES, default="es") or "es")
 
 
-def caller() -> Caller:
-    """Return who is calling; Unauthorised without a good bearer token."""
+def identify() -> None:
+    """Find out who is calling; Unauthorised without a good bearer token."""
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthorised("token_missing")
     found = services().caller(secret.strip())
     if found is None:
         raise Unauthorised("token_unknown")
+    g.caller = found
+
+
+def caller() -> Caller:
+    """Return who is calling, once `identify` has run."""
+    found: Caller = g.caller
     return found
 
 
 def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
-    """Return the projector once the named models have what the reader must see; Unavailable (`behind`) else.
+    """Return the projector once the named models have what the reader must see.
 
-    A reader brings them up itself where no worker does; another process at it does not hold it up.
+    A reader brings them up itself where no worker does; another process at it does not hold it up. Unavailable:
+    `behind` after two seconds, `read_model_stopped` where a model could not read the log any further.
     """
     projector = services().projector
     try:
-        projector.catch_up(names)
+        states = projector.catch_up(names)
     except Unavailable as busy:
         if busy.code not in ("projector_busy", "database_locked"):
             raise
+        states = [state for state in projector.states() if state.name in names]
+    _going_on(states)
     if position is not None:
         projector.wait_for(position, names)
     return projector
+
+
+def _going_on(states: list[State]) -> None:
+    for state in states:
+        if state.error:
+            raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)

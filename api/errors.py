@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import logging
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
-from flask import Flask, Response, g
+from flask import Flask, Response, g, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
-from api.context import Unauthorised, lang
+from api.context import lang
+from api.refusals import Unacceptable, Unauthorised, Unreadable
 from ledger.errors import Conflict, LedgerError, Malformed, NotFound, Refused, Unavailable
 from ledger.texts import table, text
 
 _log = logging.getLogger("supportledger.api")
 _RETRY_AFTER = "2"
+_REALM = 'Bearer realm="supportledger"'
 _HTTP_CODES = {
     400: "bad_request",
     404: "no_such_resource",
@@ -24,6 +27,7 @@ _HTTP_CODES = {
     415: "unsupported_media_type",
     500: "internal_error",
 }
+_HEADERS = ("Idempotency-Key", "X-Position-At-Least")
 
 
 def status_of(error: LedgerError) -> int:
@@ -32,8 +36,10 @@ def status_of(error: LedgerError) -> int:
         return 401
     if isinstance(error, NotFound):
         return 404
+    if isinstance(error, Unreadable):
+        return 400
     if isinstance(error, Malformed):
-        return 400 if error.facts["field"] in ("body", "line") else 422
+        return 422
     if isinstance(error, Unavailable):
         return 503
     if error.code == "role_not_allowed":
@@ -54,22 +60,57 @@ def problem(status: int, code: str, detail: str, facts: dict[str, Any] | None = 
         "detail": detail,
         "request_id": g.get("request_id", ""),
     }
-    return Response(msgspec.json.encode(body), status=status, mimetype="application/problem+json")
+    answer = Response(msgspec.json.encode(body), status=status, mimetype="application/problem+json")
+    answer.headers["Content-Language"] = lang().replace("_", "-")
+    answer.headers["Vary"] = "Accept-Language"
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+def http_problem(status: int) -> Response:
+    """Return the problem of a status that HTTP itself gives: there is nothing more to tell."""
+    code = _HTTP_CODES.get(status, "http_error")
+    return problem(status, code, text(code, lang()))
 
 
 def refused(error: LedgerError) -> Response:
     """Return the problem of a refusal."""
     status = status_of(error)
+    if status == 500:
+        return _mistake(error)
     facts = dict(error.facts)
     if isinstance(error, Malformed):
         facts.pop("remedy")
-        facts["errors"] = [{"pointer": f"#/{facts['field']}", "detail": error.message(lang())}]
+        every = error.every if isinstance(error, Unacceptable) else (error,)
+        facts["errors"] = [_error(one) for one in every]
     answer = problem(status, error.code, error.message(lang()), facts)
     if status == 401:
-        answer.headers["WWW-Authenticate"] = 'Bearer realm="supportledger"'
+        answer.headers["WWW-Authenticate"] = (
+            _REALM if error.code == "token_missing" else f'{_REALM}, error="invalid_token"'
+        )
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer
+
+
+def _error(error: Malformed) -> dict[str, Any]:
+    """Return where a value stands, and what is wrong with it."""
+    field = error.name if isinstance(error, Unreadable) else str(error.facts["field"])
+    return {
+        "pointer": f"#/{quote(field.replace('~', '~0').replace('/', '~1'), safe='~')}" if field else "#",
+        "in": _place(field),
+        "name": field,
+        "value": error.facts["value"],
+        "detail": error.message(lang()),
+    }
+
+
+def _place(field: str) -> str:
+    if field in _HEADERS:
+        return "header"
+    if field in (request.view_args or {}):
+        return "path"
+    return "body" if request.method == "POST" else "query"
 
 
 class ProblemApi(Api):
@@ -77,10 +118,7 @@ class ProblemApi(Api):
 
     def handle_http_exception(self, error: HTTPException) -> Response:
         """Return a problem for what Flask refuses by itself, keeping its headers (405's Allow)."""
-        status = error.code or 500
-        code = _HTTP_CODES.get(status, "http_error")
-        detail = text(f"title_{status}", lang()) if f"title_{status}" in table() else error.name
-        answer = problem(status, code, detail)
+        answer = http_problem(error.code or 500)
         for name, value in error.get_headers():
             if name.lower() not in ("content-type", "content-length"):
                 answer.headers[name] = value
@@ -88,6 +126,9 @@ class ProblemApi(Api):
 
     def _register_responses(self) -> None:
         """Leave out flask-smorest's own error responses: operations document problems themselves."""
+
+    def _register_pagination_header(self) -> None:
+        """Leave out flask-smorest's own pages: ours go by cursor."""
 
 
 def register(app: Flask) -> None:
@@ -97,5 +138,6 @@ def register(app: Flask) -> None:
 
 
 def _mistake(error: Exception) -> Response:
+    """Say nothing of our own mistake but the request's number, under which the log has it."""
     _log.error("request %s failed", g.get("request_id", ""), exc_info=error)
-    return problem(500, "internal_error", text("title_500", lang()))
+    return http_problem(500)

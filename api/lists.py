@@ -4,29 +4,29 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
 from flask import Response, request
 
-from api.context import caller, fresh, services
-from api.describe import PROBLEMS, answered, question_parameters
-from api.schemas import schema
-from api.vocabulary import MIN_POSITION, LedgerBlueprint, allow, conditional, wanted_position
+from api.context import fresh, services
+from api.operations import LedgerBlueprint, Operation
+from api.responses import MOST_POSITION, conditional, wanted_position
+from api.vocabulary import MIN_POSITION
 from ledger.commands import CLERKS, MONEY
 from ledger.errors import Malformed
-from ledger.fields import Date, Field, Flag, Id, Text, Whole
+from ledger.fields import Date, Field, Flag, Id, Kind, Text, Whole
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Store
+from ledger.texts import text
 from projections import balances, billing, compliance, declines, tickets
 
-_LIMIT = Field("limit", Whole(1, 200), required=False)
-_CURSOR = Field("cursor", Text(400), required=False)
-_ACCOUNT = Field("account", Id(), required=False)
-_MONTH = Field("month", Text(7), required=False)
+_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _DEFAULT_LIMIT = 50
 _INSTANTS = {
     "at", "next_due", "period_until", "opened_at", "due_at", "responded_at", "waiting_since", "resolved_at",
@@ -37,13 +37,74 @@ Rows = list[dict[str, Any]]
 Query = Callable[[Store, dict[str, Any], Any, int], Rows]
 
 
+class Month(Kind):
+    """A month, YYYY-MM."""
+
+    def parse(self, value: Any, field: str) -> str:
+        if not isinstance(value, str) or _MONTH.fullmatch(value) is None:
+            raise Malformed(field, value, "remedy_month")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": f"^{_MONTH.pattern}$", "examples": ["2026-03"]}
+
+
+class Dimensions(Kind):
+    """What a report counts by: names with commas between; the report itself refuses unknown ones."""
+
+    def parse(self, value: Any, field: str) -> str:
+        return Text(100).parse(value, field)
+
+    def schema(self) -> dict[str, Any]:
+        one = "|".join(compliance.BY)
+        return {"type": "string", "pattern": f"^({one})(,({one}))*$", "examples": ["level,priority"]}
+
+
+_ACCOUNT = Field("account", Id(), required=False)
+_PAGE = (
+    Field("limit", Whole(1, 200), required=False),
+    Field("cursor", Text(400), required=False),
+    MIN_POSITION,
+)
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A list over one read model; `key` is the column whose order its pages follow."""
+
+    name: str
+    model: str
+    key: str
+    query: Query
+    filters: tuple[Field, ...] = field(default=())
+    roles: frozenset[str] = CLERKS
+
+    def following(self, row: dict[str, Any]) -> str:
+        """Return the cursor of the page behind `row`."""
+        return base64.urlsafe_b64encode(msgspec.json.encode(row[self.key])).decode().rstrip("=")
+
+    def behind(self, cursor: str | None) -> Any:
+        """Return the key behind which a page begins; Malformed for a cursor that is not ours."""
+        by_position = self.key == "position"
+        if cursor is None:
+            return 0 if by_position else ""
+        try:
+            found = msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
+            return Whole(0, MOST_POSITION).parse(found, "") if by_position else Text(200).parse(found, "")
+        except (binascii.Error, msgspec.MsgspecError, ValueError, Malformed):
+            raise Malformed("cursor", cursor, "remedy_cursor") from None
+
+
 def blueprint() -> LedgerBlueprint:
     """Return the blueprint of the lists and the compliance report."""
-    blp = LedgerBlueprint("lists", __name__, url_prefix="/v1", description="Lists and reports over read models")
-    _add(blp, "/accounts", "accounts", "balances", (), CLERKS, "account", _accounts)
-    _add(blp, "/tickets", "tickets", "tickets", (_ACCOUNT,), CLERKS, "ticket", _tickets)
-    _add(blp, "/declines", "declines", "declines", (_ACCOUNT,), CLERKS, "position", _declines)
-    _add(blp, "/billing-entries", "billing_entries", "billing", (_ACCOUNT, _MONTH), MONEY, "position", _entries)
+    blp = LedgerBlueprint("lists")
+    for listing in (
+        Listing("accounts", "balances", "account", _accounts),
+        Listing("tickets", "tickets", "ticket", _tickets, (_ACCOUNT,)),
+        Listing("declines", "declines", "position", _declines, (_ACCOUNT,)),
+        Listing("billing-entries", "billing", "position", _entries, (_ACCOUNT, Field("month", Month(), False)), MONEY),
+    ):
+        _add(blp, listing)
     _add_report(blp)
     return blp
 
@@ -51,75 +112,50 @@ def blueprint() -> LedgerBlueprint:
 def _accounts(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
     ledger = services().ledger
     now = ledger.clock.now()
-    return [balances.as_of_now(ledger, row, now) for row in balances.accounts(read, after=after or "", limit=limit)]
+    return [balances.as_of_now(ledger, row, now) for row in balances.accounts(read, after=after, limit=limit)]
 
 
 def _tickets(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
-    return tickets.tickets(read, account=values.get("account") or "", after=after or "", limit=limit)
+    return tickets.tickets(read, account=values.get("account") or "", after=after, limit=limit)
 
 
 def _declines(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
-    return declines.declines(read, account=values.get("account") or "", after=int(after or 0), limit=limit)
+    return declines.declines(read, account=values.get("account") or "", after=after, limit=limit)
 
 
 def _entries(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
-    return billing.entries(
-        read,
-        account=values.get("account") or "",
-        month=values.get("month") or "",
-        after=int(after or 0),
-        limit=limit,
-    )
+    account, month = values.get("account") or "", values.get("month") or ""
+    return billing.entries(read, account=account, month=month, after=after, limit=limit)
 
 
-def _add(
-    blp: LedgerBlueprint,
-    path: str,
-    name: str,
-    model: str,
-    filters: tuple[Field, ...],
-    roles: frozenset[str],
-    key: str,
-    query: Query,
-) -> None:
+def _add(blp: LedgerBlueprint, listing: Listing) -> None:
     def view(values: dict[str, Any]) -> Response:
-        allow(caller(), roles, name)
-        projector = fresh(wanted_position(values.pop("min_position", None)), (model,))
+        after = listing.behind(values.get("cursor"))
+        projector = fresh(wanted_position(values.get("min_position")), (listing.model,))
         limit = values.get("limit") or _DEFAULT_LIMIT
-        rows = query(projector.read, values, _decoded(values.get("cursor"), key), limit + 1)
-        more = len(rows) > limit
-        following = _encoded(rows[limit - 1][key]) if more else None
-        response = conditional({"items": [_shown(row) for row in rows[:limit]], "next": following})
+        rows = listing.query(projector.read, values, after, limit + 1)
+        following = listing.following(rows[limit - 1]) if len(rows) > limit else None
+        items = [_shown(row) for row in rows[:limit]]
+        facts = [{k: v for k, v in item.items() if k != "at"} for item in items]
+        response = conditional({"items": items, "next": following}, [facts, following])
         if following is not None:
             kept = {k: v for k, v in request.args.items() if k != "cursor"}
             response.headers["Link"] = f'<{request.path}?{urlencode({**kept, "cursor": following})}>; rel="next"'
         return response
 
-    view.__doc__ = f"List {name.replace('_', ' ')}, page by page."
-    fields = (*filters, _LIMIT, _CURSOR, MIN_POSITION)
-    decorated = blp.arguments(schema(f"{name}_list", fields, from_text=True), location="query")(view)
-    decorated = blp.doc(
-        operationId=f"list_{name}",
-        parameters=question_parameters(),
-        responses={"200": answered("A page: `items`, and `next` (a cursor) while there are more"), **PROBLEMS},
-        security=[{"bearer": []}],
-    )(decorated)
-    blp.route(path, methods=["GET"], endpoint=f"list_{name}")(decorated)
-
-
-def _encoded(key: Any) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(key)).decode().rstrip("=")
-
-
-def _decoded(cursor: str | None, key: str) -> Any:
-    """Return where a page begins; Malformed for a cursor that is not ours."""
-    if cursor is None:
-        return None
-    kind: Any = int if key == "position" else str
-    try:
-        return msgspec.json.decode(base64.urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=kind)
-    except (binascii.Error, msgspec.MsgspecError, ValueError):
-        raise Malformed("cursor", cursor, "remedy_cursor") from None
+    identifier = f"list_{listing.name.replace('-', '_')}"
+    operation = Operation(
+        id=identifier,
+        name=listing.name,
+        method="GET",
+        path=f"/{listing.name}",
+        fields=(*listing.filters, *_PAGE),
+        roles=listing.roles,
+        tag=listing.name if listing.name in ("accounts", "tickets") else "reports",
+        answer=identifier,
+        summary=text(f"http_{identifier}", "en"),
+    )
+    blp.operation(operation, view)
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
@@ -132,21 +168,12 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         elif name == "amount":
             shown[name] = show_amount(value)
         else:
-            shown[name] = None if value == "" else value
+            shown["grant" if name == "grant_id" else name] = None if value == "" else value
     return shown
 
 
 def _add_report(blp: LedgerBlueprint) -> None:
-    fields = (
-        Field("by", Text(100), required=False),
-        Field("from", Date(), required=False),
-        Field("to", Date(), required=False),
-        Field("raw", Flag(), required=False),
-        MIN_POSITION,
-    )
-
     def view(values: dict[str, Any]) -> Response:
-        allow(caller(), CLERKS, "sla.report")
         projector = fresh(wanted_position(values.get("min_position")), ("tickets",))
         by = [name.strip() for name in (values.get("by") or "level,priority").split(",")]
         rows = compliance.report(
@@ -159,12 +186,22 @@ def _add_report(blp: LedgerBlueprint) -> None:
         )
         return conditional({"rows": rows})
 
-    view.__doc__ = "Response compliance: total = met + breached + open + excluded."
-    decorated = blp.arguments(schema("sla_report_query", fields, from_text=True), location="query")(view)
-    decorated = blp.doc(
-        operationId="sla_report",
-        parameters=question_parameters(),
-        responses={"200": answered("One row a combination of `by`"), **PROBLEMS},
-        security=[{"bearer": []}],
-    )(decorated)
-    blp.route("/sla/report", methods=["GET"], endpoint="sla_report")(decorated)
+    fields = (
+        Field("by", Dimensions(), required=False),
+        Field("from", Date(), required=False),
+        Field("to", Date(), required=False),
+        Field("raw", Flag(), required=False),
+        MIN_POSITION,
+    )
+    operation = Operation(
+        id="sla_report",
+        name="sla.report",
+        method="GET",
+        path="/sla/report",
+        fields=fields,
+        roles=CLERKS,
+        tag="reports",
+        answer="sla_report",
+        summary=text("http_sla_report", "en"),
+    )
+    blp.operation(operation, view)

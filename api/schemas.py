@@ -9,6 +9,7 @@ import marshmallow as ma
 from flask import Request
 from webargs.flaskparser import FlaskParser
 
+from api.refusals import Unacceptable, Unreadable
 from ledger.apply import parse_line
 from ledger.errors import Malformed
 from ledger.fields import Field, Flag, Kind, Whole
@@ -28,7 +29,11 @@ class KindField(ma.fields.Field[Any]):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **_: Any) -> Any:
         if self.from_text:
             value = _of_text(self.kind, value)
-        self.kind.parse(value, attr or "value")
+        try:
+            self.kind.parse(value, attr or "value")
+        except Malformed as error:
+            # A list goes through marshmallow as it is, so that each wrong field is told in its own words.
+            raise ma.ValidationError([error]) from None
         return value
 
 
@@ -36,16 +41,19 @@ def _of_text(kind: Kind, value: Any) -> Any:
     """Return a query parameter's text as the JSON value it stands for."""
     if isinstance(kind, Flag):
         return {"true": True, "false": False}.get(value, value)
-    if isinstance(kind, Whole) and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 10:
+    if isinstance(kind, Whole) and isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 17:
         return int(value)
     return value
 
 
-def schema(name: str, fields: Iterable[Field], *, from_text: bool = False) -> ma.Schema:
-    """Return the schema of these fields; unknown ones are refused. `from_text`: of query parameters."""
+def schema(name: str, fields: Iterable[Field], *, from_text: bool = False, asks: bool = False) -> ma.Schema:
+    """Return the schema of these fields; unknown ones are refused.
+
+    `from_text`: of query parameters; `asks`: of a question, in which some names mean other things.
+    """
     members: dict[str, ma.fields.Field[Any]] = {
         field.name: KindField(
-            field.kind, required=field.required, description=described(field.name), from_text=from_text
+            field.kind, required=field.required, description=described(field.name, asks=asks), from_text=from_text
         )
         for field in fields
     }
@@ -53,9 +61,10 @@ def schema(name: str, fields: Iterable[Field], *, from_text: bool = False) -> ma
     return made
 
 
-def described(field: str) -> str:
+def described(field: str, *, asks: bool = False) -> str:
     """Return a field's description in English (the document's language)."""
-    return text(f"field_{field}", "en") if f"field_{field}" in table() else field
+    keys = [f"query_{field}"] * asks + [f"field_{field}"]
+    return next((text(key, "en") for key in keys if key in table()), field.replace("_", " "))
 
 
 def field_to_schema(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
@@ -66,6 +75,13 @@ def field_to_schema(_converter: Any, field: Any, **_: Any) -> dict[str, Any]:
 class StrictParser(FlaskParser):
     """Reads JSON bodies as strictly as `apply` does: UTF-8, one object, no name twice, no NaN."""
 
+    def load_querystring(self, req: Request, schema: ma.Schema) -> Any:
+        """Return the query's parameters; one that stands twice is refused, as it is in a body."""
+        for name, values in req.args.lists():
+            if len(values) > 1:
+                raise Malformed(name[:64], values[1], "remedy_twice")
+        return super().load_querystring(req, schema)
+
     def _raw_load_json(self, req: Request) -> Any:
         body = req.get_data(cache=True)
         if not body.strip():
@@ -73,16 +89,24 @@ class StrictParser(FlaskParser):
         try:
             return parse_line(body)
         except Malformed as error:
-            raise Malformed("body", error.facts["value"], error.facts["remedy"], **_rest(error)) from None
+            facts = dict(error.facts)
+            field, remedy = facts.pop("field"), facts.pop("remedy")
+            # The ledger speaks of lines, HTTP of a body.
+            where = "" if field == "line" else field
+            remedy = "remedy_body" if remedy == "remedy_object" else remedy
+            raise Unreadable(where, facts.pop("value"), remedy, **facts) from None
 
     def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **_: Any) -> Any:
-        """Turn marshmallow's refusal (an unknown, missing or null field) into ours."""
+        """Turn what marshmallow gathered (unknown, missing, null and wrong fields) into one refusal of ours."""
+        found: list[Malformed] = []
         for fields in error.normalized_messages().values():  # type: ignore[no-untyped-call]
-            for name, words in fields.items() if isinstance(fields, dict) else []:
-                remedy = "remedy_unknown_field" if "Unknown" in str(words) else "remedy_missing"
-                raise Malformed(str(name)[:64], None, remedy, known=", ".join(schema.fields))
-        raise Malformed("body", None, "remedy_object")
+            for name, reasons in fields.items():
+                known = [reason for reason in reasons if isinstance(reason, Malformed)]
+                found += known or [_missing_or_unknown(str(name)[:64], schema)]
+        raise Unacceptable(found)
 
 
-def _rest(error: Malformed) -> dict[str, Any]:
-    return {k: v for k, v in error.facts.items() if k not in ("field", "value", "remedy")}
+def _missing_or_unknown(name: str, schema: ma.Schema) -> Malformed:
+    if name in schema.fields:
+        return Malformed(name, None, "remedy_missing")
+    return Malformed(name, None, "remedy_unknown_field", known=", ".join(schema.fields))

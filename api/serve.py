@@ -1,58 +1,105 @@
-"""waitress with a drain: on SIGTERM or SIGINT no new connection is taken, requests in flight are answered."""
+"""waitress with a drain: on SIGTERM or SIGINT no new connection is taken, requests in flight are answered.
+
+By itself waitress cuts them. Once told to stop, every answer says `Connection: close`, so that clients which keep
+their connection do not hold the server up; a second signal ends it at once.
+"""
 
 from __future__ import annotations
 
 import signal
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
 from waitress import wasyncore
-from waitress.server import create_server
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
+from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 _DRAIN_SECONDS = 30.0
 _CALM_SECONDS = 0.15
+_MOST_BODY = 8 * 1024 * 1024  # the application refuses far smaller ones in its own words; this guards memory
+
+Listening = Callable[[str, int], None]
 
 
-def serve(app: Flask, *, host: str, port: int, threads: int) -> None:
-    """Serve until told to stop; returns when what was in flight has been answered. OSError: the port is taken."""
-    server: Any = create_server(app, host=host, port=port, threads=threads, ident="supportledger")
-    stop = threading.Event()
+class Server:
+    """The application on one address, which may be several sockets (IPv4 and IPv6)."""
 
-    def asked_to_stop(*_: object) -> None:
-        stop.set()
-        server.pull_trigger()
+    def __init__(self, app: Flask, *, host: str, port: int, threads: int) -> None:
+        """Listen; OSError when the port is taken, ValueError when there is no such address."""
+        self._map: dict[int, Any] = {}
+        self._stop = threading.Event()
+        self._signals = 0
+        self._dispatcher = ThreadedTaskDispatcher()
+        create_server(
+            app,
+            self._map,
+            _dispatcher=self._dispatcher,
+            host=host,
+            port=port,
+            threads=threads,
+            ident="supportledger",
+            connection_limit=1000,
+            asyncore_use_poll=True,  # select() ends at 1,024 descriptors
+            max_request_body_size=_MOST_BODY,
+        )
+        self._sockets = [one for one in self._map.values() if isinstance(one, BaseWSGIServer)]
+        for one in self._sockets:
+            one.channel_class = _channel_of(self._stop)
+        self._dispatcher.set_thread_count(threads)
+        self.port = int(self._sockets[0].effective_port)
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(name, asked_to_stop)
-    while not stop.is_set():
-        _turn(server, 1.0)
-    _quiet(server)  # who was let in by the system before the signal is still served
-    wasyncore.dispatcher.close(server)  # the listening socket alone: channels and trigger go on
-    _quiet(server)
-    server.task_dispatcher.shutdown(cancel_pending=True, timeout=1)
+    def run(self) -> None:
+        """Serve until a signal; return when what was in flight has been answered."""
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, self._asked_to_stop)
+        while not self._stop.is_set():
+            self._turn(1.0)
+        self._quiet()  # who was let in by the system before the signal is still served
+        for one in self._sockets:
+            wasyncore.dispatcher.close(one)  # the listening socket alone: channels and trigger go on
+        self._quiet()
+        self._dispatcher.shutdown(cancel_pending=True, timeout=1)
+
+    def _asked_to_stop(self, *_: object) -> None:
+        self._signals += 1
+        self._stop.set()
+        self._sockets[0].pull_trigger()
+
+    def _quiet(self) -> None:
+        """Serve on until nothing has been under way for a moment, at most half a minute."""
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        calm = time.monotonic() + _CALM_SECONDS
+        while time.monotonic() < min(calm, deadline) and self._signals < 2:
+            self._turn(0.02)
+            if self._busy():
+                calm = time.monotonic() + _CALM_SECONDS
+
+    def _turn(self, seconds: float) -> None:
+        wasyncore.loop(timeout=seconds, map=self._map, count=1, use_poll=True)
+
+    def _busy(self) -> bool:
+        channels = [one for one in self._map.values() if isinstance(one, HTTPChannel)]
+        return bool(
+            self._dispatcher.active_count
+            or self._dispatcher.queue
+            or any(c.requests or c.request or c.total_outbufs_len for c in channels)
+        )
 
 
-def _quiet(server: Any) -> None:
-    """Serve on until nothing has been under way for a moment, at most half a minute."""
-    deadline = time.monotonic() + _DRAIN_SECONDS
-    calm = time.monotonic() + _CALM_SECONDS
-    while time.monotonic() < min(calm, deadline):
-        _turn(server, 0.02)
-        if _busy(server):
-            calm = time.monotonic() + _CALM_SECONDS
+def _channel_of(stop: threading.Event) -> type[Any]:
+    """Return the class of connections whose answers say `Connection: close` once `stop` is set."""
 
+    class Task(WSGITask):
+        def build_response_header(self) -> Any:
+            if stop.is_set():
+                self.set_close_on_finish()
+            return super().build_response_header()
 
-def _turn(server: Any, seconds: float) -> None:
-    wasyncore.loop(timeout=seconds, map=server._map, count=1, use_poll=server.adj.asyncore_use_poll)
+    class Channel(HTTPChannel):
+        task_class = Task
 
-
-def _busy(server: Any) -> bool:
-    dispatcher = server.task_dispatcher
-    channels = list(server.active_channels.values())
-    return bool(
-        dispatcher.active_count
-        or dispatcher.queue
-        or any(c.requests or c.request or c.total_outbufs_len for c in channels)
-    )
+    return Channel

@@ -1,0 +1,91 @@
+"""One operation of the API, and how it becomes a route: role first, then its fields, then the work."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from api.context import caller
+from api.schemas import StrictParser, schema
+from ledger.application import Caller
+from ledger.errors import Refused
+from ledger.fields import Field
+
+_PATH = re.compile(r"{(\w+)}")
+
+View = Callable[..., Response]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """`path` stands under /v1 with parameters in braces; `fields` are all its values, those of the path too.
+
+    `tag` groups it, `answer` names the schema of its answer (`shapes.py`), `summary` says in English what it does.
+    """
+
+    id: str
+    name: str
+    method: str
+    path: str
+    fields: tuple[Field, ...]
+    roles: frozenset[str]
+    tag: str
+    answer: str
+    summary: str
+    status: int = 200
+
+    @property
+    def in_path(self) -> tuple[str, ...]:
+        """The names of the fields that stand in the path."""
+        return tuple(_PATH.findall(self.path))
+
+    @property
+    def asks(self) -> bool:
+        """Whether it only reads."""
+        return self.method == "GET"
+
+
+class LedgerBlueprint(Blueprint):
+    """A blueprint of operations whose values are read strictly."""
+
+    ARGUMENTS_PARSER = StrictParser()
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name, __name__, url_prefix="/v1")
+        self.operations: list[Operation] = []
+
+    def operation(self, made: Operation, view: View) -> None:
+        """Register an operation; `view` gets its values (query or body) and its path's by name."""
+        self.operations.append(made)
+        view.__doc__ = made.summary
+        fields = [field for field in made.fields if field.name not in made.in_path]
+        in_body = made.method == "POST"
+        taken = schema(f"{made.id}_{'body' if in_body else 'query'}", fields, from_text=not in_body, asks=made.asks)
+        parsed = self.arguments(taken, location="json" if in_body else "query")(view)
+
+        @wraps(parsed)
+        def allowed(**path: str) -> Response:
+            allow(caller(), made.roles, made.name)
+            answer: Response = parsed(**path)
+            return answer
+
+        documented = self.doc(operationId=made.id, security=[{"bearer": []}])(allowed)
+        rule = _PATH.sub(r"<\1>", made.path)
+        self.route(rule, methods=[made.method], endpoint=made.id, tags=[made.tag])(documented)
+
+
+def allow(who: Caller, roles: frozenset[str], name: str) -> None:
+    """Raise Refused unless the caller's role may do this."""
+    if who.role not in roles:
+        raise Refused("role_not_allowed", role=who.role, command=name, roles=", ".join(sorted(roles)))
+
+
+def given(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values that were given: null counts as left out."""
+    return {name: value for name, value in values.items() if value is not None}

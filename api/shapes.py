@@ -1,0 +1,284 @@
+"""The shapes of answers in JSON Schema, for the document; the tests hold real answers against them.
+
+Answers are made by the ledger and sent as they are: this only describes them. A member is required unless its name
+ends in `?`; a kind that ends in `?` may be null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ledger.commands import COMMANDS
+from ledger.rules.grants import LEVELS
+from ledger.rules.sla import PRIORITIES
+
+Schema = dict[str, Any]
+
+_KINDS: dict[str, Schema] = {
+    "text": {"type": "string"},
+    "money": {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{2}$", "examples": ["250.00"]},
+    "instant": {"type": "string", "format": "date-time"},
+    "date": {"type": "string", "format": "date"},
+    "month": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
+    "whole": {"type": "integer"},
+    "flag": {"type": "boolean"},
+    "level": {"type": "string", "enum": list(LEVELS)},
+    "priority": {"type": "string", "enum": list(PRIORITIES)},
+    "outcome": {"type": "string", "enum": ["served", "declined"]},
+    "verdict": {"type": "string", "enum": ["met", "breached", "open", "excluded", "none"]},
+    "state": {"type": "string", "enum": ["in_force", "past_due", "pending", "lapsed", "cancelled", "none"]},
+}
+
+
+def kind(name: str | Schema) -> Schema:
+    """Return the schema of a kind; `?` at its end lets it be null."""
+    if isinstance(name, dict):
+        return name
+    base = _KINDS[name.rstrip("?")]
+    if not name.endswith("?"):
+        return base
+    values = {"enum": [*base["enum"], None]} if "enum" in base else {}
+    return {**base, "type": [base["type"], "null"], **values}
+
+
+def record(more: bool = False, /, **members: str | Schema) -> Schema:
+    """Return the schema of an object; `more`: it has members beside those named."""
+    return {
+        "type": "object",
+        "properties": {name.rstrip("?"): kind(of) for name, of in members.items()},
+        "required": [name for name in members if not name.endswith("?")],
+        "additionalProperties": more,
+    }
+
+
+def many(item: Schema) -> Schema:
+    """Return the schema of a list."""
+    return {"type": "array", "items": item}
+
+
+def or_null(schema: Schema) -> Schema:
+    """Return the schema that allows null too."""
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+_SPAN = record(**{"from": "instant", "until": "instant"})
+_PLAN: dict[str, str | Schema] = {
+    "state": "state",
+    "level": "level?",
+    "subscription": "text?",
+    "period": or_null(_SPAN),
+    "cancel_by": "date?",
+    "ends_on": "date?",
+    "charge?": "text",
+}
+_COUNTS: dict[str, str | Schema] = dict.fromkeys(("granted", "used", "expired", "voided", "remaining"), "whole")
+_NET: dict[str, str | Schema] = {"gross": "money", "net": "money", "tax": "money"}
+_CHARGE = record(id="text", **_NET, currency="text", due_on="date")
+_GRANT = record(
+    grant="text",
+    kind="text",
+    level="level",
+    units="whole",
+    **{name: of for name, of in _COUNTS.items() if name != "granted"},
+    taken_by=many(record(at="instant", ticket="text", units="whole")),
+    **{"from": "instant", "until": "instant?"},
+)
+_CASE: dict[str, str | Schema] = {
+    "ticket": "text",
+    "request": "text",
+    "priority": "priority",
+    "level": "level?",
+    "grant": "text?",
+    "due_at": "instant?",
+    "verdict": "verdict",
+}
+_CLOCK = ("opened_at", "due_at", "responded_at", "waiting_since", "resolved_at", "final_at")
+_LABELS: dict[str, str | Schema] = {
+    "subject": "text?",
+    "why": "text?",
+    "assigned_to": "text?",
+    "verdict_level": "level?",
+    "verdict_priority": "priority?",
+    "excluded": "text?",
+}
+
+_QUESTIONS: dict[str, Schema] = {
+    "account": record(
+        account="text",
+        name="text",
+        nit="text?",
+        address="text?",
+        zone="text",
+        currency="text",
+        language="text",
+        opened_at="instant",
+        at="instant",
+        **_PLAN,
+        remaining="whole",
+    ),
+    "balance": record(account="text", at="instant", **_PLAN, **_COUNTS, grants=many(_GRANT), not_yet_recorded="whole"),
+    "coverage": record(
+        True,
+        account="text",
+        outcome="outcome",
+        code="text",
+        consumes="flag",
+        grant="text?",
+        why="text?",
+        level="level?",
+        limit_seconds="whole?",
+        calendar="text?",
+    ),
+    "ticket": record(
+        account="text",
+        **_CASE,
+        **_LABELS,
+        **{name: "instant?" for name in _CLOCK if name != "due_at"},
+        responded_by="text?",
+        given_back="flag",
+    ),
+    "billing": record(
+        account="text",
+        at="instant",
+        currency="text",
+        **dict.fromkeys(("billed", "net", "tax", "paid", "due", "credit", "unapplied", "received"), "money"),
+        charges=many(
+            record(
+                id="text",
+                kind="text",
+                **_NET,
+                currency="text",
+                due_on="date",
+                paid="money",
+                due="money",
+                state="text",
+                cause="text?",
+            )
+        ),
+    ),
+    "history": record(
+        account="text",
+        name="text",
+        currency="text",
+        entries=many(
+            record(
+                True,
+                position="whole",
+                at="instant",
+                recorded_at="instant",
+                event="text",
+                by="text",
+                source="text",
+                reason="text?",
+            )
+        ),
+    ),
+}
+
+_COMMANDS: dict[str, Schema] = {
+    "account.open": record(account="text"),
+    "plan.purchase": record(subscription="text", charge=or_null(_CHARGE)),
+    "licence.renew": record(subscription="text", licence_until="date"),
+    "payment.record": record(
+        payment="text",
+        applied=many(record(charge="text", amount="money")),
+        credit="money",
+        unapplied="money",
+        currency="text",
+    ),
+    "addon.purchase": record(charge=_CHARGE),
+    "courtesy.grant": record(grant="text"),
+    "plan.cancel": record(subscription="text", ends_on="date", overridden="flag", undoes_renewal="flag"),
+    "plan.withdraw_cancellation": record(subscription="text", renews_on="date"),
+    "ticket.open": record(
+        ticket="text", grant="text?", why="text?", level="level?", due_at="instant?", limit_seconds="whole?"
+    ),
+    "ticket.assign": record(ticket="text", assigned_to="text"),
+    "ticket.give_back": record(ticket="text", grant="text"),
+    "ticket.respond": record(**_CASE, counts="flag"),
+}
+
+
+def _page(item: Schema) -> Schema:
+    return record(items=many(item), next="text?")
+
+
+_LISTS: dict[str, Schema] = {
+    "list_accounts": _page(
+        record(
+            account="text",
+            name="text",
+            state="state",
+            level="level?",
+            period_until="instant?",
+            ends_on="date?",
+            **_COUNTS,
+            at="instant",
+            next_due="instant?",
+        )
+    ),
+    "list_tickets": _page(
+        record(
+            account="text",
+            **{name: of for name, of in _CASE.items() if name != "verdict"},
+            **_LABELS,
+            **{name: "instant?" for name in _CLOCK if name != "due_at"},
+            opened_on="date",
+            month="month",
+            agent="text?",
+        )
+    ),
+    "list_declines": _page(
+        record(
+            position="whole",
+            account="text",
+            ticket="text",
+            request="text",
+            priority="priority?",
+            product="text?",
+            code="text",
+            declined_at="instant",
+            actor="text",
+            charge="text?",
+        )
+    ),
+    "list_billing_entries": _page(
+        record(
+            account="text",
+            month="month",
+            occurred_at="instant",
+            recorded_at="instant",
+            position="whole",
+            entry="text",
+            subject="text",
+            amount="money",
+            units="whole",
+            currency="text",
+            actor="text",
+            source="text",
+            reason="text?",
+        )
+    ),
+    "sla_report": record(
+        rows=many(
+            record(
+                **{"level?": "text", "priority?": "text", "month?": "month", "agent?": "text"},
+                **dict.fromkeys(("total", "met", "breached", "open", "excluded"), "whole"),
+            )
+        )
+    ),
+}
+
+
+def shapes() -> dict[str, Schema]:
+    """Return the schema of every answer by the name operations give it; a command's has the log's position too."""
+    position = {"type": "integer", "description": "The log's position after it: give it as min_position to read it"}
+    found: dict[str, Schema] = {}
+    for name in COMMANDS:
+        shape = _COMMANDS.get(name) or record(**_CASE)
+        found[name] = {
+            **shape,
+            "properties": {**shape["properties"], "position": position},
+            "required": [*shape["required"], "position"],
+        }
+    return found | _QUESTIONS | _LISTS
