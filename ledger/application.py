@@ -93,10 +93,15 @@ class Ledger:
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
                 return self._run(name, values, asked, request)
-            except IntegrityError as conflict:
+            except (IntegrityError, NotFound, Refused, Conflict) as lost:
+                # The same request may have won between our look at its key and the decision: its answer is ours.
+                if key and (replayed := self._replayed(key, wanted)) is not None:
+                    return replayed
+                if not isinstance(lost, IntegrityError):
+                    raise
                 self._explain(name, values)
                 if time.monotonic() > deadline:
-                    raise Unavailable("too_busy") from conflict
+                    raise Unavailable("too_busy") from lost
                 time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
 
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
