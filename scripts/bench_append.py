@@ -73,7 +73,7 @@ def library_recorder(ground: Ground, dialect: str) -> Recorder:
     if dialect == "sqlite":
         recorder = SQLiteApplicationRecorder(SQLiteDatastore(str(ground.folder / "append_peer.db")))
     else:
-        given = conninfo_to_dict(ground.server.create_database("bench_append_peer"))
+        given = conninfo_to_dict(ground.database("append_peer"))
         dbname, host, port, user = (str(given[name]) for name in ("dbname", "host", "port", "user"))
         datastore = PostgresDatastore(dbname, host, port, user, str(given.get("password", "")))
         recorder = PostgresApplicationRecorder(datastore)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -94,13 +95,17 @@ class Ground:
     catalogue: Catalogue = field(default_factory=load)
     _stores: dict[tuple[str, str], Store] = field(default_factory=dict)
     _lived: dict[str, list[Template]] = field(default_factory=dict)
+    _databases: list[str] = field(default_factory=list)
+
+    def database(self, name: str) -> str:
+        """Return the URL of a new database on the server; it goes when the ground is closed."""
+        self._databases.append(f"bench_{os.getpid()}_{name}")
+        return self.server.create_database(self._databases[-1])
 
     def empty(self, dialect: str, name: str) -> Store:
         """Return a new ledger of that name."""
-        if dialect == "sqlite":
-            store = open_store(f"sqlite:///{self.folder / name}.db")
-        else:
-            store = open_store(self.server.create_database(f"bench_{name}"))
+        url = f"sqlite:///{self.folder / name}.db" if dialect == "sqlite" else self.database(name)
+        store = open_store(url)
         store.migrate()
         self._stores[dialect, name] = store
         return store
@@ -132,9 +137,11 @@ class Ground:
         return self._stores[dialect, name]
 
     def close(self) -> None:
-        """Close every store."""
+        """Close every store and drop its database."""
         for store in self._stores.values():
             store.close()
+        for name in self._databases:
+            self.server.drop_database(name)
 
 
 @contextmanager

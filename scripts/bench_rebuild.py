@@ -32,7 +32,7 @@ def against_runner(ground: Ground, dialect: str) -> list[Row]:
     store = ground.ledger(dialect, ground.size.copies)
     projector = Projector(store, ground.catalogue)
     rows = slice_of(ground, store)
-    peer = Runner(ground.server.create_database("bench_runner"), rows)
+    peer = Runner(ground.database("runner"), rows)
     events = count(store, "ledger_events")
     rate, peers = take_turns(ground.size.repeats, lambda: events / timed_rebuild(projector), peer.run)
     peer.close()
