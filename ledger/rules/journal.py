@@ -51,7 +51,8 @@ class Journal:
                 del self._differs[key]
             elif (want or have).occurred_at <= up_to:  # type: ignore[union-attr]  # one of them is there
                 result += _difference(want, have)
-        return sorted(result, key=lambda due: due.occurred_at)
+        # A fact may move to an earlier date: what withdraws it comes first, else it would withdraw the new one.
+        return sorted(result, key=lambda due: (not isinstance(due, f.DueFactWithdrawn), due.occurred_at))
 
 
 def _count(fact: f.Due | None) -> int:
