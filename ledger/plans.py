@@ -216,8 +216,8 @@ def _back_dated(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.Pa
     """Return the payment as it may count: money in grace undoes a lapse (manager, reason), unless bought again."""
     whole = account.whole(asked.now)
     trial = fold(account.prices, [*account.facts, fact], asked.now)
-    undone = [s for s in whole.subscriptions.values() if not s.live and trial.subscriptions[s.id].live]
-    undone += [s for s in whole.subscriptions.values() if s.state == "lapsed" != trial.subscriptions[s.id].state]
+    # What ended does not end, or at another instant: a plan may lapse again at a later boundary.
+    undone = [s for s in whole.subscriptions.values() if s.ended_at and trial.subscriptions[s.id].ended_at != s.ended_at]
     latest = whole.bought()
     bought_again = any(latest is not None and s.id != latest.id for s in undone)
     if bought_again or len(trial.broken) > len(whole.broken):
