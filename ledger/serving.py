@@ -154,7 +154,7 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
     facts: list[f.Fact] = []
     fields: Answer = {}
     grants = account.whole(asked.now).grants
-    keeps = clock.given_back or (held and grants[held].covers(level_needed(request)))
+    keeps = grants[held].covers(level_needed(request)) if held else clock.given_back
     if request == "administrative":
         facts = give_back_facts(account, ticket, asked, held)
     elif keeps and request not in ("terminal",) and clock.request != "administrative":

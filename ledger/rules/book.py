@@ -137,7 +137,8 @@ class Book(Lifecycle):
 
     def _consumed(self, fact: f.TicketConsumed) -> None:
         grant = self.grants.get(fact.grant)
-        if grant is None or not grant.valid_at(fact.occurred_at) or grant.remaining < 1:
+        holds_one = fact.ticket_no in self.uses
+        if grant is None or holds_one or not grant.valid_at(fact.occurred_at) or grant.remaining < 1:
             self.broken.append(fact.ticket_no)
         if grant is not None:
             grant.used += 1
@@ -146,6 +147,8 @@ class Book(Lifecycle):
 
     def _given_back(self, fact: f.UnitGivenBack) -> None:
         grant = self.grants.get(fact.grant)
+        if self.uses.get(fact.ticket_no) != fact.grant:  # dated before the unit was taken
+            self.broken.append(fact.ticket_no)
         self.uses.pop(fact.ticket_no, None)
         if grant is None:
             return

@@ -36,7 +36,7 @@ class State:
         self.open: dict[str, Charge] = {}
         self.purse = Purse()
         self.uses: dict[str, str] = {}  # ticket -> grant of its unit, while not given back
-        self.broken: list[str] = []  # uses that no usable unit paid for (a late fact took it away)
+        self.broken: list[str] = []  # tickets whose unit was not there to take or to give back (a late fact)
         self.journal = Journal()
         self.agenda: list[tuple[str, int, str, int]] = []
         self.last_change = ""
