@@ -209,7 +209,8 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
 
 def reference_stream(bank: str, reference: str) -> str:
     """Return the stream whose first event makes a bank's reference unique over all accounts."""
-    return f"reference/{bank.casefold()}/{reference.casefold()}"
+    parts = (part.casefold().replace("%", "%25").replace("/", "%2F") for part in (bank, reference))
+    return f"reference/{'/'.join(parts)}"
 
 
 def _back_dated(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:
