@@ -162,7 +162,9 @@ class Catalogue:
     def _target(self, entry: _Targets, level: str, priority: str, on: date) -> Target:
         limit: str = getattr(getattr(entry, level), priority)
         name = entry.calendars.get(level, {}).get(priority, entry.calendar)
-        version = max(v for since, n, v in self._calendar_dates if n == name and since <= on)
+        versions = [(since, v) for since, n, v in self._calendar_dates if n == name]
+        # Before the first one, the first: as with every entry.
+        version = max((v for since, v in versions if since <= on), default=min(versions)[1])
         return Target(_microseconds(limit), f"{name}@{version}", entry.version)
 
     def calendar(self, reference: str) -> Calendar:
