@@ -240,6 +240,7 @@ def cancel_plan(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue
         ends = sub.next_renewal() if sub.state == "past_due" else local_day(asked.at, then.zone)
         if v.get("ends") not in (None, ends.isoformat()):
             raise Refused("not_a_boundary", ends=v["ends"], next_end=ends.isoformat())
+        ends, _undoes = _after_renewal(whole, current, ends)  # typed after it was paid: it never begins, unless used
     else:
         ends, overridden = _end_asked(sub, v, asked)
         if midnight(ends, then.zone) <= asked.now:  # typed after the renewal had run

@@ -9,6 +9,7 @@ is the same before and after it is recorded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import date
 from heapq import heappop, heappush
 from typing import Any, ClassVar
 
@@ -17,7 +18,7 @@ from ledger.rules.charges import pay_order
 from ledger.rules.grants import Grant
 from ledger.rules.lifecycle import Lifecycle
 from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, Prices
-from ledger.rules.subscriptions import FAR, Subscription
+from ledger.rules.subscriptions import FAR, Subscription, local_day
 
 
 class Book(Lifecycle):
@@ -123,10 +124,14 @@ class Book(Lifecycle):
 
     def _cancelled(self, fact: f.CancellationScheduled) -> None:
         sub = self.subscriptions[fact.subscription]
-        sub.ends_on = fact.ends_on
+        ends = date.fromisoformat(fact.ends_on)
+        if sub.state in ("in_force", "past_due"):
+            # Money that came to light may have moved the boundaries, or paid the one it was to end at.
+            ends = sub.period_end(ends)
+        sub.ends_on = ends.isoformat()
         sub.undoes = fact.undoes
-        unpaid_boundary = sub.state == "past_due" and sub.next_renewal().isoformat() == fact.ends_on
-        if unpaid_boundary or sub.state == "pending":
+        unpaid_boundary = sub.state == "past_due" and ends == sub.next_renewal()
+        if unpaid_boundary or (sub.state == "pending" and ends <= local_day(fact.occurred_at, self.zone)):
             sub.unpaid = sub.unpaid or sub.charge
             self._end(sub, "cancelled", fact.occurred_at)
 

@@ -78,6 +78,11 @@ class Subscription:
         """Return the period boundary that follows the period boundary `day`."""
         return self.boundary(terms.month_index(self.anchor, day) + self.months)
 
+    def period_end(self, day: date) -> date:
+        """Return the last period boundary up to `day`, the next renewal when that lies behind."""
+        month = terms.month_index(self.anchor, day)
+        return max(self.next_renewal(), self.boundary(month - month % self.months))
+
     def is_period_boundary(self, day: date) -> bool:
         """Whether `day` is a boundary at which a period ends."""
         month = terms.month_index(self.anchor, day)
