@@ -49,7 +49,8 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     shown = f"[{host}]" if ":" in host else host
     click.echo(text("serving", ctx.obj["lang"], host=shown, port=server.port))
     sys.stdout.flush()
-    server.run()
+    drained = server.run()
     if with_worker:
         worker.stop()
-    services.close()
+    if drained:  # else a thread still holds a connection, and closing would wait for it
+        services.close()

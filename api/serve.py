@@ -6,10 +6,10 @@ their connection do not hold the server up; a second signal ends it at once.
 
 from __future__ import annotations
 
+import select
 import signal
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 from flask import Flask
@@ -20,9 +20,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 
 _DRAIN_SECONDS = 30.0
 _CALM_SECONDS = 0.15
+_POLL = hasattr(select, "poll")  # not on Windows; select() ends at 1,024 descriptors
 _MOST_BODY = 8 * 1024 * 1024  # the application refuses far smaller ones in its own words; this guards memory
-
-Listening = Callable[[str, int], None]
 
 
 class Server:
@@ -43,7 +42,7 @@ class Server:
             threads=threads,
             ident="supportledger",
             connection_limit=1000,
-            asyncore_use_poll=True,  # select() ends at 1,024 descriptors
+            asyncore_use_poll=_POLL,
             max_request_body_size=_MOST_BODY,
         )
         self._sockets = [one for one in self._map.values() if isinstance(one, BaseWSGIServer)]
@@ -52,17 +51,20 @@ class Server:
         self._dispatcher.set_thread_count(threads)
         self.port = int(self._sockets[0].effective_port)
 
-    def run(self) -> None:
-        """Serve until a signal; return when what was in flight has been answered."""
+    def run(self) -> bool:
+        """Serve until a signal, then answer what is in flight; False when some of that was given up."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._asked_to_stop)
         while not self._stop.is_set():
             self._turn(1.0)
-        self._quiet()  # who was let in by the system before the signal is still served
+        let_in = time.monotonic() + _CALM_SECONDS
+        while time.monotonic() < let_in:  # who was let in by the system before the signal is still served
+            self._turn(0.02)
         for one in self._sockets:
             wasyncore.dispatcher.close(one)  # the listening socket alone: channels and trigger go on
         self._quiet()
         self._dispatcher.shutdown(cancel_pending=True, timeout=1)
+        return not self._dispatcher.threads
 
     def _asked_to_stop(self, *_: object) -> None:
         self._signals += 1
@@ -79,7 +81,7 @@ class Server:
                 calm = time.monotonic() + _CALM_SECONDS
 
     def _turn(self, seconds: float) -> None:
-        wasyncore.loop(timeout=seconds, map=self._map, count=1, use_poll=True)
+        wasyncore.loop(timeout=seconds, map=self._map, count=1, use_poll=_POLL)
 
     def _busy(self) -> bool:
         channels = [one for one in self._map.values() if isinstance(one, HTTPChannel)]
