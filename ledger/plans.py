@@ -218,7 +218,8 @@ def _back_dated(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.Pa
     whole = account.whole(asked.now)
     trial = fold(account.prices, [*account.facts, fact], asked.now)
     # What ended does not end, or at another instant: a plan may lapse again at a later boundary.
-    undone = [s for s in whole.subscriptions.values() if s.ended_at and trial.subscriptions[s.id].ended_at != s.ended_at]
+    ended = [s for s in whole.subscriptions.values() if s.ended_at]
+    undone = [s for s in ended if trial.subscriptions[s.id].ended_at != s.ended_at]
     latest = whole.bought()
     bought_again = any(latest is not None and s.id != latest.id for s in undone)
     if bought_again or len(trial.broken) > len(whole.broken):

@@ -122,7 +122,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         day = local_day(opened.occurred_at, opened.zone)
         policy = opened.policy or catalogue.target(clock.level, v["priority"], day).policy
         target = catalogue.target_of(policy, clock.verdict_level, v["priority"], day)
-        due_at = due_instant(catalogue, target, asked.at if way == "raise" else opened.occurred_at)
+        due_at = due_instant(catalogue, target, asked.at if way == "raise" else clock.started_at)
     fact = f.TicketPrioritised(
         **ticket_fields(ticket, asked),
         priority=v["priority"],
@@ -169,7 +169,7 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         if asked.role not in MANAGERS:
             raise Malformed("approver", None, "remedy_missing")
         approver = asked.by
-    if approver == clock.responded_by:
+    if approver == ticket.clock(FAR).responded_by:  # an exclusion may be dated before the answer
         raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact), asked))

@@ -77,7 +77,7 @@ class TicketResumed(TicketFact, kw_only=True, frozen=True, omit_defaults=True, g
 class TicketPrioritised(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """The priority changed. `due_at` is the instant the new limit alone would give; `direction` raise or lower.
 
-    A raise counts the new limit from `occurred_at`, a lowering from the opening; "" moves no target.
+    A raise counts the new limit from `occurred_at`, a lowering from the clock's start; "" moves no target.
     """
 
     TOPIC: ClassVar[str] = "ticket.prioritised"

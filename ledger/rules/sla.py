@@ -44,6 +44,8 @@ class Clock:
     grant: str = ""
     due_at: str = ""
     first_due: str = ""
+    first_limit: tuple[str, str] = ("", "")  # the level and priority whose limit gave `first_due`
+    started_at: str = ""  # from when `first_due` was counted
     verdict_level: str = ""
     verdict_priority: str = ""
     responded_at: str = ""
@@ -102,9 +104,8 @@ def run(facts: Iterable[f.TicketFact], at: str, recorded_at: str = "") -> Clock 
     if opened is None:
         return None
     clock = Clock(opened, recorded_at, opened.request, opened.level, opened.priority, opened.grant)
-    clock.due_at = clock.first_due = opened.due_at
     if opened.due_at:
-        clock.verdict_level, clock.verdict_priority = opened.level, opened.priority
+        _starts(clock, opened.occurred_at, opened.due_at, opened.level)
     # The first response decides which changes came before it, whatever was recorded first.
     response = next((fact for fact in known if _responds(fact)), None)
     if response is not None:
@@ -157,6 +158,11 @@ def _still_runs(clock: Clock, at: str) -> bool:
     return bool(clock.due_at) and at < clock.due_at and not (clock.responded_at and clock.responded_at <= at)
 
 
+def _starts(clock: Clock, at: str, due_at: str, level: str) -> None:
+    clock.started_at, clock.due_at, clock.first_due = at, due_at, due_at
+    clock.verdict_level, clock.verdict_priority = clock.first_limit = level, clock.priority
+
+
 def _prioritised(clock: Clock, fact: f.TicketPrioritised) -> None:
     clock.priority = fact.priority
     if not (fact.due_at and _still_runs(clock, fact.occurred_at)):
@@ -180,10 +186,11 @@ def _reclassified(clock: Clock, fact: f.TicketReclassified) -> None:
         clock.level = fact.level
     if not fact.due_at:
         return
-    if not clock.due_at:
-        clock.due_at = fact.due_at
-        clock.first_due = clock.first_due or fact.due_at
-        clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
+    if not clock.due_at and clock.first_due:  # it was in compliance before
+        clock.due_at = clock.first_due
+        clock.verdict_level, clock.verdict_priority = clock.first_limit
+    elif not clock.due_at:
+        _starts(clock, fact.occurred_at, fact.due_at, fact.level)
     elif _still_runs(clock, fact.occurred_at) and fact.due_at < clock.due_at:
         clock.due_at = fact.due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
