@@ -257,3 +257,23 @@ def test_a_tampered_row_is_named(sqlite_url: str) -> None:
     assert "remaining" in found["balances"]
     projector.close()
     ledger.close()
+
+
+def test_two_projectors_at_once_apply_a_batch_once(store_url: str) -> None:
+    ledger = Ledger(open_store(store_url))
+    ledger.store.migrate(test_clock=True)
+    ledger.clock.move(START)
+    history = History(ledger, "C-1")
+    for step in (("purchase", "basic", "monthly"), ("pay", 25000, 0), ("open", "general", 0)):
+        history.play(step)
+    slow, quick = (Projector(ledger.store, ledger.catalogue) for _ in range(2))
+    slow.prepare()
+    model = named(["balances"])[0]
+    rows = ledger.store.rows(0, 3)  # what the slow one had read before the quick one came by
+    quick.catch_up()
+    slow._apply(model, "", 0, rows)
+    assert slow.position("balances") == ledger.store.last_position(), "a position never moves back"
+    assert check(slow) == {}
+    slow.close()
+    quick.close()
+    ledger.close()

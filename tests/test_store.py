@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 from eventsourcing.persistence import StoredEvent
 
@@ -103,6 +104,30 @@ def test_two_threads_writing_lose_nothing(store: Store) -> None:
     assert sorted({row.position for row in rows}) == [row.position for row in rows]
     for name in "abcd":
         assert [r.version for r in rows if r.stream == f"ticket/{name}"] == list(range(1, 101))
+
+
+def test_an_append_waits_for_the_commit_of_the_one_before(pg_url: str) -> None:
+    """Else a reader could pass a position that becomes visible later: positions rise in the order of commits."""
+    store = open_store(pg_url)
+    store.migrate()
+    done = threading.Event()
+    with psycopg.connect(pg_url) as first:
+        first.execute(
+            "SELECT ledger_append(%s, %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bytea[])",
+            [NOW, ["ticket/a"], [1], ["ticket.noted"], ["C-1"], [b"x"]],
+        )
+
+        def write() -> None:
+            append(store, event("ticket/b", 1))
+            done.set()
+
+        threading.Thread(target=write, daemon=True).start()
+        assert not done.wait(0.3), "the second append did not wait"
+        assert store.rows(0, 10) == []
+        first.commit()
+    assert done.wait(10)
+    assert [row.stream for row in store.rows(0, 10)] == ["ticket/a", "ticket/b"]
+    store.close()
 
 
 def test_a_second_process_may_write_at_the_same_time(store: Store, store_url: str) -> None:
