@@ -14,6 +14,7 @@ from typing import Any
 
 from ledger import facts as f
 from ledger.catalogue import Catalogue
+from ledger.facts.codec import decode_all
 from ledger.rules.book import Book, fold
 
 
@@ -57,13 +58,12 @@ class Stream:
     @cached_property
     def facts(self) -> list[f.Fact]:
         """The facts in the order of the log; a row that cannot be read raises, naming its position."""
-        decode = f.decode
         try:
-            return [decode(row[3], row[5]) for row in self.rows]
+            return decode_all(self.rows)
         except f.UnknownFact:
             for row in self.rows:
                 try:
-                    decode(row[3], row[5])
+                    f.decode(row[3], row[5])
                 except f.UnknownFact as error:
                     raise PoisonedEvent(f"position {row[0]}, stream {self.id}: {error}") from error
             raise

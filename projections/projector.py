@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from ledger.catalogue import Catalogue
@@ -174,7 +175,7 @@ class Projector:
 
     def streams(self, rows: Iterable[Any]) -> Iterator[Stream]:
         """Group rows that come stream by stream."""
-        for _stream, group in groupby(rows, key=lambda row: row[1]):
+        for _stream, group in groupby(rows, key=itemgetter(1)):
             yield Stream(list(group), self.catalogue)
 
 

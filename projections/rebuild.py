@@ -6,7 +6,8 @@ was appended meanwhile is caught up on the new tables before the swap. `check` b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from ledger.store import Store
@@ -94,21 +95,18 @@ def _build(
     return errors
 
 
-def _streams(projector: Projector, stop: int, progress: Progress | None) -> Any:
+def _streams(projector: Projector, stop: int, progress: Progress | None) -> Iterator[Stream]:
     """Yield the log's streams up to `stop`, each whole, from one scan in constant memory."""
-    rows: list[tuple[Any, ...]] = []
-    done = 0
-    for part in projector.store.scan(stop):
-        for row in part:
-            if rows and row[1] != rows[0][1]:
-                yield Stream(rows, projector.catalogue)
-                rows = []
-            rows.append(row)
-        done += len(part)
-        if progress is not None:
-            progress(done)
-    if rows:
-        yield Stream(rows, projector.catalogue)
+
+    def parts() -> Iterator[list[tuple[Any, ...]]]:
+        done = 0
+        for part in projector.store.scan(stop):
+            yield part
+            done += len(part)
+            if progress is not None:
+                progress(done)
+
+    return projector.streams(chain.from_iterable(parts()))
 
 
 def _flush(read: Store, models: Sequence[ReadModel], suffix: str, pending: dict[str, list[Rows]]) -> None:
