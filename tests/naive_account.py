@@ -142,6 +142,10 @@ def _do(account: Account, thing: Told) -> None:
         _pay_in(account, words["amount"], at)
     elif thing.kind == "cancel":
         account.plan["ends_on"] = words["ends_on"]
+        if account.plan["state"] == "in_force":  # money that came to light may have moved its boundaries
+            plan = account.plan
+            ends = [months_after(plan["anchor"], n) for n in range(plan["month"] + 1, 999) if n % plan["months"] == 0]
+            plan["ends_on"] = max([day for day in ends if day <= words["ends_on"]], default=ends[0])
         if account.plan["state"] in ("past_due", "pending"):  # nothing of it runs: it ends at once
             owed = account.plan["unpaid"] if account.plan["state"] == "past_due" else f"p{account.plan['number']}"
             account.plan["state"] = "cancelled"
