@@ -15,6 +15,7 @@ from ledger.errors import Conflict, NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import sla
 from ledger.rules.coverage import Case, Decision, decide, level_needed
+from ledger.rules.grants import RANK
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.rules.subscriptions import local_day
@@ -63,8 +64,9 @@ def open_ticket(account: Account, ticket: Ticket, v: Answer, asked: Asked, catal
 
 
 def _case(
-    account: Account, request: str, asked: Asked, catalogue: Catalogue, product: str = "", named: str = ""
+    account: Account, request: str, asked: Asked, catalogue: Catalogue, product: str = "", named: str = "", of: str = ""
 ) -> Case:
+    """Return the request as the table sees it; `of` is when its case was opened, where that was before."""
     book = account.at(asked.at, asked.now)
     # A question about a later date is answered by what will have fallen due by then; a command never is.
     ahead = asked.source == QUESTION and asked.at > asked.now
@@ -74,7 +76,7 @@ def _case(
         book,
         book if ahead else account.whole(asked.now),
         in_scope=catalogue.covers_product(product),
-        plan_needed=catalogue.plan_needed(local_day(asked.at, book.zone)),
+        plan_needed=catalogue.plan_needed(local_day(of or asked.at, book.zone)),
         named=named,
     )
 
@@ -154,13 +156,14 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
     facts: list[f.Fact] = []
     fields: Answer = {}
     grants = account.whole(asked.now).grants
-    keeps = grants[held].covers(level_needed(request)) if held else clock.given_back
+    paid = grants[held].level if held else clock.level if clock.given_back else ""
+    keeps = bool(paid) and RANK[paid] >= RANK[level_needed(request)]
     if request == "administrative":
         facts = give_back_facts(account, ticket, asked, held)
-    elif keeps and request not in ("terminal",) and clock.request != "administrative":
+    elif keeps and request != "terminal" and clock.request != "administrative":
         fields = {"level": clock.level, "grant": held}
     else:
-        case = _case(account, request, asked, catalogue, product=clock.opened.product)
+        case = _case(account, request, asked, catalogue, product=clock.opened.product, of=clock.opened.occurred_at)
         decision = decide(case)
         if not decision.served:
             wanted = {"request": request, "priority": clock.priority, "product": clock.opened.product}
