@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from ledger.errors import Unavailable
 from ledger.facts import account, due, own_streams, ticket
 from ledger.facts.base import Fact
 
@@ -24,8 +25,11 @@ _DECODERS: dict[str, Callable[[bytes], Fact]] = {
 _encode = msgspec.json.Encoder().encode
 
 
-class UnknownFact(ValueError):
+class UnknownFact(Unavailable):
     """A stored row whose topic or content this version cannot read; names the topic and the cause."""
+
+    def __init__(self, topic: str, cause: Exception) -> None:
+        super().__init__("unreadable_event", topic=topic, detail=str(cause) or type(cause).__name__)
 
 
 def encode(fact: Fact) -> bytes:
@@ -44,7 +48,7 @@ def decode(topic: str, state: bytes) -> Fact:
         fast = _DECODERS.get(topic)
         return fast(state) if fast is not None else _upcast(FACTS[topic], state)
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
-        raise UnknownFact(f"cannot read a stored event of topic {topic!r}: {error}") from error
+        raise UnknownFact(topic, error) from error
 
 
 def decode_all(rows: Sequence[tuple[Any, ...]]) -> list[Fact]:
