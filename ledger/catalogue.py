@@ -245,10 +245,13 @@ def _checked(data: _File, name: str) -> Catalogue:
 
 
 def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str, str], tuple[int, int]]:
-    amounts = {}
+    amounts: dict[tuple[int, str, str, str], tuple[int, int]] = {}
     for index, entry in enumerate(prices):
         for currency in CURRENCIES:
             plans: dict[str, _Plan] = getattr(entry, currency)
+            if not plans:  # a currency that is left out keeps its prices: whoever pays in it goes on
+                before = [key for key in amounts if key[:2] == (index - 1, currency)]
+                amounts |= {(index, *key[1:]): amounts[key] for key in before}
             if plans and set(plans) != set(LEVELS):
                 raise wrong(f"prices[{index + 1}].{currency}", f"must name exactly {', '.join(LEVELS)}")
             for level, plan in plans.items():
