@@ -14,6 +14,7 @@ from typing import Any
 
 from api.operations import Operation
 from api.shapes import shapes
+from api.vocabulary import KEY
 from ledger.commands import NEED_REASON
 from ledger.texts import table, text
 
@@ -186,7 +187,7 @@ def _headers() -> Node:
             "required": False,
             "description": "Recommended. Yours for good: the same key and body give the first answer again, another"
             " body is 409 `key_reused`; what was refused is judged anew. 1 to 200 visible characters, quoted or not.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 202},
+            "schema": {"type": "string", "pattern": f"^({KEY.pattern})$"},
             "example": '"9b1d6a52-3f0e-4e0f-9d5c-2b6f6c1f7a10"',
         },
         "PositionAtLeast": {

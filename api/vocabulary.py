@@ -20,7 +20,7 @@ from ledger.texts import text
 REASON = Field("reason", Text(500), required=False)
 MIN_POSITION = Field("min_position", Whole(0, MOST_POSITION), required=False)
 # A token, or a string of RFC 9651 (structured fields), whose escapes nobody needs in a key.
-_KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x7e]{1,200})')
+KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x7e]{1,200})')
 _CREATES = {"account.open", "plan.purchase", "payment.record", "addon.purchase", "courtesy.grant", "ticket.open"}
 # What a client may then GET; the other creations are told by the account.
 _LOCATIONS = {"account.open": "account", "ticket.open": "ticket"}
@@ -86,7 +86,7 @@ def _key(by: str) -> str:
     sent = request.headers.get("Idempotency-Key")
     if sent is None:
         return ""
-    match = _KEY.fullmatch(sent.strip())
+    match = KEY.fullmatch(sent.strip())
     if match is None:
         raise Malformed("Idempotency-Key", sent, "remedy_key")
     return f"{by}/{match[1] or match[2]}"  # no name holds a slash, so nobody can meet another's key

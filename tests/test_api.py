@@ -132,9 +132,8 @@ def test_a_token_is_looked_up_once_and_stops_soon_after_it_is_revoked(
     assert local.get("/v1/accounts").status_code == 401
 
 
-def test_probes_document_and_pages_are_open(local: Office) -> None:
-    for path in ("/livez", "/readyz", "/openapi.json", "/docs", "/problems/no_plan"):
-        assert local.client.get(path).status_code == 200, path
+def test_probes_and_document_are_open(local: Office) -> None:
+    assert {local.client.get(path).status_code for path in ("/livez", "/readyz", "/openapi.json", "/docs")} == {200}
 
 
 # --- problems -----------------------------------------------------------------------------------------------------
@@ -177,7 +176,7 @@ def test_a_hostile_body_is_a_problem_and_no_mistake_of_ours(local: Office) -> No
         refused = local.raw("/v1/accounts", body)
         assert (refused.status_code, refused.mimetype) == (status, PROBLEM), body[:80]
         assert refused.json["errors"][0]["pointer"] == pointer, body[:80]
-    for depth in range(850, 1010, 4):  # where the parser still reads it and who shows it no longer could
+    for depth in range(700, 1000):  # somewhere there the parser still reads it, and who shows it no longer could
         refused = local.raw("/v1/accounts", opening + b"[" * depth + b"]" * depth + b"}")
         assert refused.status_code in (400, 422), depth
     assert local.ledger.store.last_position() == 0
@@ -193,7 +192,7 @@ def test_a_parameter_stands_once_and_a_delete_has_no_body(local: Office) -> None
 
 def test_what_http_refuses_keeps_its_headers(local: Office) -> None:
     refused = local.call("PATCH", "/v1/accounts/C-1/cancellation")
-    assert (refused.status_code, refused.json["code"]) == (405, "method_not_allowed")
+    assert (refused.status_code, refused.mimetype) == (405, PROBLEM)
     assert {"POST", "DELETE"} <= set(refused.headers["Allow"].split(", "))
 
 
@@ -206,8 +205,7 @@ def test_problems_speak_the_reader_s_language(local: Office) -> None:
 
 def test_the_type_of_every_problem_can_be_followed(local: Office) -> None:
     for code in ("malformed", "no_such_resource", "internal_error", "read_model_stopped", "behind", "no_plan"):
-        page = local.client.get(f"/problems/{code}")
-        assert (page.status_code, table()[code]["en"] in page.text) == (200, True)
+        assert table()[code]["en"] in local.client.get(f"/problems/{code}").text
     assert local.client.get("/problems/no_such_code").mimetype == PROBLEM
 
 
@@ -244,7 +242,7 @@ def test_a_request_is_one_line_in_the_log_without_what_is_private(
 def test_two_callers_may_use_the_same_key(office: Office) -> None:
     for role, number in (("manager", "C-1"), ("agent", "C-2")):
         made = office.post("/v1/accounts", {"account": number, "name": "x"}, role=role, Idempotency_Key="k")
-        assert (made.status_code, made.headers.get("Idempotent-Replayed")) == (201, None)
+        assert (made.status_code, "Idempotent-Replayed" in made.headers) == (201, False)
 
 
 @pytest.mark.parametrize("key", ['"open', "a b", '""', "x" * 201, "ñ"])

@@ -22,6 +22,7 @@ import psycopg
 import pytest
 
 from api import create_app
+from api.worker import Worker
 from ledger.settings import Settings
 from ledger.store import open_store
 from tests.postgres import Server
@@ -146,6 +147,7 @@ def test_a_request_under_way_is_answered_before_it_ends(local: Office) -> None:
         time.sleep(0.3)
         server.process.send_signal(signal.SIGTERM)
         eventually(lambda: not server.listens())
+        time.sleep(1.5)
         assert server.process.poll() is None
         holder.execute("ROLLBACK")
         answer = slow.getresponse()
@@ -237,6 +239,17 @@ def test_the_worker_tells_what_stopped_a_model_and_goes_on_with_the_others(local
         code, logged = server.stop()
     assert code == 0
     assert len(re.findall("read model tickets has stopped", logged)) == 1
+
+
+def test_a_stopped_model_is_tried_again_and_told_once(local: Office, caplog: pytest.LogCaptureFixture) -> None:
+    local.account()
+    local.ledger.store.execute("UPDATE ledger_events SET topic = 'account.unheard_of'")
+    worker = Worker(local.app.extensions["ledger"])
+    for _ in range(2):
+        worker._again = 0.0
+        worker._catch_up()
+    told = [record.getMessage().split(":")[0] for record in caplog.records if record.name == "supportledger.worker"]
+    assert told == ["read model balances has stopped", "read model billing has stopped"]
 
 
 def test_an_application_for_other_servers_opens_nothing_when_it_is_imported(tmp_path: Path) -> None:
