@@ -34,6 +34,8 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     with ledger_of(ctx):
         pass  # a ledger that cannot serve is refused here, before anything listens
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    # A request that waits a moment for a thread is no news: waitress would say it each time.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app = create_app(settings)
     services = app.extensions["ledger"]
     try:

@@ -140,7 +140,6 @@ def test_probes_and_document_are_open(local: Office) -> None:
 
 
 def test_every_wrong_field_is_told_at_once(local: Office) -> None:
-    local.account()
     body = {"amount": "1.005", "method": "barter", "bänk/~": 1, "at": "yesterday"}
     refused = local.post("/v1/accounts/C-1/payments", body, role="finance", Accept_Language="en")
     assert refused.status_code == 422
@@ -344,8 +343,7 @@ def test_a_model_that_an_event_stopped_refuses_and_the_others_go_on(office: Offi
 
 def test_money_and_instants_of_a_list_are_for_people_and_programs(office: Office) -> None:
     office.account()
-    plan = {"level": "basic", "term": "monthly", "channel": "web"}
-    office.post("/v1/accounts/C-1/subscriptions", plan)
+    office.post("/v1/accounts/C-1/subscriptions", {"level": "basic", "term": "monthly", "channel": "web"})
     (entry,) = office.get("/v1/billing-entries?account=C-1&month=2026-01", role="finance").json["items"]
     assert (entry["amount"], entry["currency"], entry["occurred_at"]) == ("250.00", "GTQ", "2026-01-05T09:00:00-06:00")
     assert office.get("/v1/billing-entries?month=2025-12").json["items"] == []
