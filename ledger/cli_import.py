@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from pathlib import Path
 
 import click
@@ -11,15 +10,18 @@ import click
 from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_record
 from ledger.errors import Refused
-from ledger.imports import Summary, import_file, load_mapping
+from ledger.imports import Import, Summary, load_mapping
 from ledger.texts import text
+
+_SHOWN = 5
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command("import")
-@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--mapping", required=True, type=click.Path(dir_okay=False, path_type=Path), help="TOML")
+@click.argument("file", type=_FILE)
+@click.option("--mapping", required=True, type=_FILE, help="TOML")
 @click.option("--dry-run", is_flag=True, help="contar sin escribir · count, write nothing")
-@click.option("--rejects", type=click.Path(dir_okay=False, path_type=Path), help="archivo de rechazos · rejects file")
+@click.option("--rejects", type=_FILE, help="archivo de rechazos · rejects file")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def import_command(
@@ -27,26 +29,48 @@ def import_command(
 ) -> None:
     """Importar la historia de otro sistema; otra vez no duplica nada · import history; again doubles nothing."""
     lang = ctx.obj["lang"]
-    with ledger_of(ctx) as ledger, progress_bar(None) as tick:
-        summary = import_file(ledger, file, load_mapping(mapping), dry_run=dry_run, progress=tick)
+    places = [rejects] if rejects is not None else _places(file)
+    if rejects is not None and rejects.resolve() in (file.resolve(), mapping.resolve()):
+        raise Refused("import_rejects_input", file=str(rejects))
+    with ledger_of(ctx) as ledger:
+        job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run)
+        with progress_bar(job.rows) as tick:
+            summary = job.run(tick)
     show_record(summary.as_dict(), lang, as_json)
-    if summary.rejected and not dry_run:
-        written = write_rejects(summary, rejects, file, lang)
+    if not summary.rejected:
+        return
+    if dry_run:
+        _tell_first(summary, lang)
+    else:
+        written = write_rejects(summary, places, lang)
         click.echo(text("import_rejects", lang, count=len(summary.rejected), file=written), err=True)
 
 
-def write_rejects(summary: Summary, wanted: Path | None, file: Path, lang: str) -> Path:
-    """Write the rejected lines with number and reason beside `file`, or here where that folder is read-only."""
+def _places(file: Path) -> list[Path]:
+    """Return where the rejects may go: beside the file, or here where that folder is read-only."""
     beside = file.with_name(f"{file.name}.rejected.csv")
-    for place in [wanted] if wanted is not None else [beside, Path.cwd() / beside.name]:
+    return [beside, Path.cwd() / beside.name]
+
+
+def _tell_first(summary: Summary, lang: str) -> None:
+    click.echo(text("import_rejects_dry", lang, count=len(summary.rejected)), err=True)
+    for rejected in summary.rejected[:_SHOWN]:
+        click.echo(text("import_line", lang, line=rejected.line, reason=rejected.reason.message(lang)), err=True)
+
+
+def write_rejects(summary: Summary, places: list[Path], lang: str) -> Path:
+    """Write the rejected lines with number and reason to the first of `places` that takes them; return which.
+
+    Refused when none does: the rest is imported by then, and running it again tells the rejects again.
+    """
+    for place in places:
         try:
-            with place.open("w", newline="", encoding="utf-8") as sink:
+            with place.open("w", newline="", encoding="utf-8", errors="backslashreplace") as sink:
                 writer = csv.writer(sink)
                 writer.writerow(["line", "code", "field", "reason", "text"])
                 for line, reason, content in summary.rejected:
-                    field = reason.facts.get("field", "")
-                    writer.writerow([line, reason.code, field, reason.message(lang), json.dumps(content)])
+                    writer.writerow([line, reason.code, reason.facts.get("field", ""), reason.message(lang), content])
             return place
         except OSError as error:
             failed = error
-    raise Refused("import_rejects_unwritable", file=str(place), why=failed.strerror or str(failed))
+    raise Refused("import_rejects_unwritable", file=str(places[-1]), why=failed.strerror or str(failed))

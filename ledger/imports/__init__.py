@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ledger.imports.mapping import Mapping, MappingError, load_mapping
-from ledger.imports.recorder import Summary, import_file
+from ledger.imports.checks import MappingError, load_mapping
+from ledger.imports.mapping import Mapping
+from ledger.imports.recorder import Import, Summary, import_file
 
-__all__ = ["Mapping", "MappingError", "Summary", "import_file", "load_mapping"]
+__all__ = ["Import", "Mapping", "MappingError", "Summary", "import_file", "load_mapping"]

@@ -1,47 +1,57 @@
-"""The mapping file: the only thing that knows another system. TOML, checked on load.
+"""The mapping file: the only thing that knows another system. TOML; README.md says how to write one.
 
 Two layouts: `events` (one row an event of a case) and `cases` (one line a case, its instants in several columns).
+`load_mapping` checks everything a mapping can get wrong by itself; the first mistake raises MappingError.
 """
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
-from ledger.errors import LedgerError
-from ledger.rules import instants
-from ledger.rules.grants import LEVELS
-from ledger.rules.money import CURRENCIES
-from ledger.rules.sla import PRIORITIES
-
-Action = Literal["open", "respond", "wait", "resume", "resolve", "close", "duplicate", "invalid", "note"]
+Column = str | Annotated[int, msgspec.Meta(ge=1)]  # a heading, or a position counted from 1
+Word = Literal["open", "respond", "wait", "resume", "resolve", "close", "note"]
+ONE = "{}"  # in a template of numbers: the other system's value
 
 
-class MappingError(LedgerError):
-    """The mapping has a mistake: `file`, `entry` and `why` name it. Nothing is imported with it."""
+class Exclude(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The case leaves the adjusted figures for reason `exclude`; `give_back`: its unit goes back as well."""
 
-    def __init__(self, file: str, entry: str, why: str) -> None:
-        super().__init__("mapping_wrong", file=file, entry=entry, why=why)
+    exclude: str
+    give_back: bool
+
+
+Meaning = Word | Exclude
 
 
 class Columns(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which column holds what, by its heading. `time` and `activity` are of the `events` layout only."""
+    """Which column holds what. `time` and `activity` are of the `events` layout only."""
 
-    case: str
-    account: str
-    agent: str
-    level: str
-    priority: str
-    time: str = ""
-    activity: str = ""
-    attributes: tuple[str, ...] = ()
+    case: Column
+    account: Column
+    agent: Column
+    level: Column
+    priority: Column
+    time: Column | None = None
+    activity: Column | None = None
+    attributes: tuple[str, ...] | dict[str, Column] = ()
+
+    def kept(self) -> dict[str, Column]:
+        """Return the attributes to keep: name to column."""
+        return self.attributes if isinstance(self.attributes, dict) else {name: name for name in self.attributes}
+
+
+class Numbers(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How numbers here are made of theirs: a text with one `{}`, by default the value as it is."""
+
+    ticket: str = ONE
+    account: str = ONE
+    agent: str = ONE
 
 
 class Times(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`format`: "iso" or one of strptime's; `zone`: of times without an offset, and of the accounts."""
+    """`format`: "iso" or one of strptime's; `zone`: of times without an offset, and of the months of cases."""
 
     format: str
     zone: str
@@ -50,27 +60,35 @@ class Times(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 class Step(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """In the `cases` layout: the column of an instant and what happened then; blank cells mean it did not."""
 
-    column: str
-    action: Action
+    column: Column
+    action: Meaning
 
 
 class Outcome(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """In the `cases` layout: a column whose values mean an action, dated by the line's last instant."""
+    """In the `cases` layout: a column whose values mean something, dated by the line's last instant.
 
-    column: str
-    values: dict[str, Action]
+    A blank cell and the values in `ignored` mean nothing; any other value rejects its line.
+    """
+
+    column: Column
+    values: dict[str, Meaning]
+    ignored: tuple[str, ...] = ()
 
 
 class Enrolment(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """The plan each customer gets, dated by its first case, of that case's level."""
+    """The plan each customer gets, dated by its first case, of that case's level. `zone` "" = that of the times."""
 
-    term: Literal["monthly"] = "monthly"
+    term: Literal["monthly", "yearly"] = "monthly"
+    pay: Literal["manual", "card"] = "manual"
     currency: str = "GTQ"
+    zone: str = ""
     language: Literal["es_GT", "en"] = "es_GT"
+    channel: Literal["web", "salesperson"] = "web"
+    salesperson: str = ""
 
 
 class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A checked mapping. Values of levels, priorities and activities are looked up exactly as they stand."""
+    """A mapping. Values of levels, priorities and activities are looked up exactly as they stand."""
 
     name: str
     layout: Literal["events", "cases"]
@@ -80,72 +98,24 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     priorities: dict[str, str]
     encoding: str = "utf-8"
     delimiter: str = ","
-    activities: dict[str, Action] = {}
+    numbers: Numbers = Numbers()
+    first_row: Literal["opens", "opens_and_acts"] = "opens_and_acts"
+    activities: dict[str, Meaning] = {}
     other_activities: Literal["note", "reject"] = "reject"
     steps: tuple[Step, ...] = ()
     outcome: Outcome | None = None
     enrolment: Enrolment = Enrolment()
 
-    def needed(self) -> tuple[str, ...]:
-        """Return every heading that the file must have."""
+    @property
+    def zone(self) -> str:
+        """The zone of the accounts that are opened."""
+        return self.enrolment.zone or self.times.zone
+
+    def needed(self) -> tuple[Column, ...]:
+        """Return every column that the file must have."""
         c = self.columns
-        names = [c.case, c.account, c.agent, c.level, c.priority, *c.attributes]
-        if self.layout == "events":
-            names += [c.time, c.activity]
-        names += [step.column for step in self.steps]
+        wanted = [c.case, c.account, c.agent, c.level, c.priority, c.time, c.activity, *c.kept().values()]
+        wanted += [step.column for step in self.steps]
         if self.outcome is not None:
-            names.append(self.outcome.column)
-        return tuple(dict.fromkeys(names))
-
-
-def load_mapping(path: Path) -> Mapping:
-    """Return the mapping of a TOML file; MappingError names file, entry and reason of the first mistake."""
-    try:
-        mapping = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Mapping)
-    except OSError as error:
-        raise MappingError(path.name, "file", error.strerror or str(error)) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise MappingError(path.name, "TOML", str(error)) from error
-    except msgspec.ValidationError as error:
-        why, _, place = str(error).partition(" - at ")
-        raise MappingError(path.name, place.strip("`$.") or "top level", why) from error
-    for entry, why in _mistakes(mapping):
-        raise MappingError(path.name, entry, why)
-    return mapping
-
-
-def _mistakes(mapping: Mapping) -> list[tuple[str, str]]:
-    wrong = []
-    if not mapping.name.strip() or any(c in mapping.name for c in ":/ "):
-        wrong.append(("name", "must be a word without blank, colon or slash"))
-    try:
-        instants.zone(mapping.times.zone, "times.zone")
-    except LedgerError:
-        wrong.append(("times.zone", f"{mapping.times.zone!r} is no IANA zone"))
-    if mapping.times.format != "iso" and "%" not in mapping.times.format:
-        wrong.append(("times.format", 'must be "iso" or a format such as "%Y-%m-%d %H:%M:%S"'))
-    for table, known in (("levels", LEVELS), ("priorities", PRIORITIES)):
-        values: dict[str, str] = getattr(mapping, table)
-        if not values:
-            wrong.append((table, "must not be empty"))
-        wrong += [(f"{table}.{k}", f"{v!r} is none of {', '.join(known)}") for k, v in values.items() if v not in known]
-    if mapping.enrolment.currency not in CURRENCIES:
-        wrong.append(("enrolment.currency", f"{mapping.enrolment.currency!r} is none of {', '.join(CURRENCIES)}"))
-    if len(mapping.delimiter) != 1:
-        wrong.append(("delimiter", "must be one character"))
-    try:
-        "".encode(mapping.encoding)
-    except LookupError:
-        wrong.append(("encoding", f"{mapping.encoding!r} is not known"))
-    return wrong + _layout_mistakes(mapping)
-
-
-def _layout_mistakes(mapping: Mapping) -> list[tuple[str, str]]:
-    if mapping.layout == "events":
-        if not (mapping.columns.time and mapping.columns.activity):
-            return [("columns", "the events layout needs `time` and `activity`")]
-        return [("steps", "go with the cases layout")] if mapping.steps else []
-    opening = [step for step in mapping.steps if step.action == "open"]
-    if len(opening) != 1:
-        return [("steps", "the cases layout needs exactly one step whose action is open")]
-    return [("activities", "go with the events layout")] if mapping.activities else []
+            wanted.append(self.outcome.column)
+        return tuple(dict.fromkeys(column for column in wanted if column is not None))

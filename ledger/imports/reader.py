@@ -2,33 +2,37 @@
 
 from __future__ import annotations
 
-import csv
+import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger.errors import LedgerError, Malformed, Refused
-from ledger.fields import Id
-from ledger.imports.mapping import Action, Mapping
+from ledger.fields import Id, Kind, Text
+from ledger.imports.lines import Record, Records
+from ledger.imports.mapping import ONE, Column, Mapping, Meaning
 from ledger.rules import instants
 
 _AHEAD = timedelta(minutes=2)
-_ID = Id()
+_UNREADABLE = re.compile("[\udc80-\udcff]")  # what a byte becomes that is not of the encoding
+_ID, _WORDS, _ATTRIBUTE = Id(), Text(200), Text(200, blank=True)
+_TEXT_KEPT = 4000
 
 
 class Step(NamedTuple):
     """One thing that happened in a case, at canonical instant `at`; `label` is the other system's word."""
 
     at: str
-    action: Action
+    means: Meaning
     label: str
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRow:
-    """One line of the file: the `ordinal`-th of its case, with what happened."""
+    """One record of the file: the `ordinal`-th of its case, with what happened."""
 
     line: int
     ordinal: str
@@ -41,9 +45,14 @@ class SourceRow:
     attributes: dict[str, str]
     repeats: bool
 
+    @property
+    def at(self) -> str:
+        """When the row happened: its first step."""
+        return self.steps[0].at
+
 
 class Rejected(NamedTuple):
-    """A line that was not imported, and why (a LedgerError with words in both languages)."""
+    """A record that was not imported, and why (a LedgerError with words in both languages)."""
 
     line: int
     reason: LedgerError
@@ -52,149 +61,170 @@ class Rejected(NamedTuple):
 
 @dataclass(slots=True)
 class Contents:
-    """A file's rows by case, in the file's order, and its rejected lines."""
+    """A file's rows by case, in the file's order, and its rejected records; `digest`: the SHA-256 of its bytes."""
 
+    digest: str
+    records: Records
     rows: int = 0
     cases: dict[str, list[SourceRow]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
 
 
 def read(path: Path, mapping: Mapping, now: str) -> Contents:
-    """Read all of `path`; Refused when it is missing, empty or lacks a column the mapping names."""
-    contents = Contents()
+    """Read all of `path`; Refused when it is missing, empty, undecodable or lacks a column the mapping names."""
     try:
-        # A byte that is not of the encoding becomes a surrogate, which no value accepts: one row is lost, not the file.
-        with path.open(newline="", encoding=mapping.encoding, errors="surrogateescape") as file:
-            _read(csv.reader(file, delimiter=mapping.delimiter), _Parser(mapping, now), contents, path.name)
+        content = path.read_bytes()
+        # A byte that is not of the encoding becomes a surrogate, which no row accepts: one row is lost, not the file.
+        text = content.decode(mapping.encoding, "surrogateescape").removeprefix("\ufeff")
     except OSError as error:
         raise Refused("import_unreadable", file=path.name, why=error.strerror or str(error)) from error
+    except UnicodeError as error:
+        raise Refused("import_unreadable", file=path.name, why=str(error)) from error
+    records = Records(text, mapping.delimiter)
+    contents = Contents(hashlib.sha256(content).hexdigest(), records)
+    del content, text
+    stream = iter(records)
+    header = next(stream, None)
+    if header is None:
+        raise Refused("import_empty", file=path.name)
+    parser = _Parser(mapping, now, header, path.name)
+    for record in stream:
+        contents.rows += 1
+        try:
+            row = parser.row(record)
+        except LedgerError as reason:
+            text = records.reread(parser.width) or record.text
+            contents.rejected.append(Rejected(record.line, reason, text.rstrip("\r\n")[:_TEXT_KEPT]))
+        else:
+            contents.cases.setdefault(row.case, []).append(row)
     return contents
 
 
-def _read(reader: Any, parser: _Parser, contents: Contents, name: str) -> None:
-    header = next(reader, None)
-    if header is None:
-        raise Refused("import_empty", file=name)
-    parser.take_header(header, name)
-    while True:
-        try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            contents.rows += 1
-            contents.rejected.append(Rejected(reader.line_num, Malformed("line", str(error), "remedy_csv"), ""))
-            continue
-        if cells is None:
-            return
-        if not cells:
-            continue
-        contents.rows += 1
-        try:
-            row = parser.row(cells, reader.line_num)
-        except LedgerError as reason:
-            contents.rejected.append(Rejected(reader.line_num, reason, parser.shown(cells)))
-        else:
-            contents.cases.setdefault(row.case, []).append(row)
-
-
 class _Parser:
-    def __init__(self, mapping: Mapping, now: str) -> None:
+    def __init__(self, mapping: Mapping, now: str, header: Record, name: str) -> None:
         self.mapping = mapping
         self.latest = instants.to_iso(instants.from_iso(now) + _AHEAD)
-        self.at: dict[str, int] = {}
-        self.width = 0
+        self.header = [cell.strip() for cell in header.cells]
+        self.width = len(self.header)
+        self.at = {column: self._find(column, name) for column in mapping.needed()}
+        self.attributes = list(mapping.columns.kept().items())
         self.seen: dict[str, set[tuple[str, ...]]] = {}
         self.count: dict[str, int] = {}
+        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
 
-    def take_header(self, header: list[str], name: str) -> None:
-        header = [cell.lstrip("\ufeff") for cell in header]
-        self.width = len(header)
-        for heading in self.mapping.needed():
-            if heading not in header:
-                raise Refused("import_column", file=name, column=heading)
-            if header.count(heading) > 1:
-                raise Refused("import_column_twice", file=name, column=heading)
-            self.at[heading] = header.index(heading)
+    def _find(self, column: Column, name: str) -> int:
+        if isinstance(column, int):
+            if column > self.width:
+                raise Refused("import_position", file=name, position=column, columns=self.width)
+            return column - 1
+        if column not in self.header:
+            raise Refused("import_column", file=name, column=column)
+        if self.header.count(column) > 1:
+            raise Refused("import_column_twice", file=name, column=column)
+        return self.header.index(column)
 
-    def shown(self, cells: list[str]) -> str:
-        text = self.mapping.delimiter.join(cells)
-        return text.encode("utf-8", "replace").decode("utf-8")[:2000]
-
-    def row(self, cells: list[str], line: int) -> SourceRow:
-        columns = self.mapping.columns
-        case = _ID.parse(self._cell(cells, columns.case), columns.case)
+    def row(self, record: Record) -> SourceRow:
+        columns, numbers, cells = self.mapping.columns, self.mapping.numbers, record.cells
+        if record.error:
+            raise Malformed("line", record.error, "remedy_csv")
+        case = self._number(cells, columns.case, numbers.ticket)
         # Counted before anything else is checked: a row that is mended later keeps its place.
         ordinal = self.count[case] = self.count.get(case, 0) + 1
         if len(cells) != self.width:
             raise Malformed("line", len(cells), "remedy_columns", expected=self.width)
-        steps = tuple(self._steps(cells))
-        level = self._value(cells, columns.level, self.mapping.levels)
-        priority = self._value(cells, columns.priority, self.mapping.priorities)
-        attributes = {name: self._cell(cells, name) for name in columns.attributes}
-        for name, value in attributes.items():
-            if len(value) > 200 or not value.isprintable():
-                raise Malformed(name, value, "remedy_control")
+        if _UNREADABLE.search(record.text):
+            raise Malformed("line", record.text, "remedy_encoding", encoding=self.mapping.encoding)
+        seen = self.seen.setdefault(case, set())
+        whole = tuple(cells)
         row = SourceRow(
-            line=line,
+            line=record.line,
             ordinal=str(ordinal),
             case=case,
-            account=_ID.parse(self._cell(cells, columns.account), columns.account),
-            agent=_ID.parse(self._cell(cells, columns.agent), columns.agent),
-            level=level,
-            priority=priority,
-            steps=steps,
-            attributes=attributes,
-            repeats=tuple(cells) in self.seen.setdefault(case, set()),
+            account=self._number(cells, columns.account, numbers.account),
+            agent=self._number(cells, columns.agent, numbers.agent),
+            level=self._value(cells, columns.level, self.mapping.levels),
+            priority=self._value(cells, columns.priority, self.mapping.priorities),
+            steps=tuple(self._steps(cells)),
+            attributes={
+                name: self._parse(_ATTRIBUTE, self._cell(cells, column), column) for name, column in self.attributes
+            },
+            repeats=whole in seen,
         )
-        self.seen[case].add(tuple(cells))
+        seen.add(whole)
         return row
 
-    def _cell(self, cells: list[str], heading: str) -> str:
-        index = self.at[heading]
+    # --- cells ------------------------------------------------------------------------------------------------
+
+    def _cell(self, cells: list[str], column: Column) -> str:
+        index = self.at[column]
         return cells[index].strip() if index < len(cells) else ""
 
-    def _value(self, cells: list[str], heading: str, known: dict[str, str]) -> str:
-        value = self._cell(cells, heading)
+    def _heading(self, column: Column) -> str:
+        return self.header[self.at[column]]
+
+    def _number(self, cells: list[str], column: Column, template: str) -> str:
+        text = self._parse(_ID, self._cell(cells, column), column)
+        return text if template == ONE else self._parse(_ID, template.replace(ONE, text), column)
+
+    def _parse(self, kind: Kind, text: str, column: Column) -> str:
+        parsed = self._parsed[kind]  # values come again and again, and their check is slow
+        found = parsed.get(text)
+        if found is None:
+            found = parsed[text] = kind.parse(text, self._heading(column))
+        return found
+
+    def _value(self, cells: list[str], column: Column, known: dict[str, str]) -> str:
+        value = self._cell(cells, column)
         if value not in known:
-            raise Malformed(heading, value, "remedy_choice", words=", ".join(known))
+            raise Malformed(self._heading(column), value, "remedy_choice", words=", ".join(known))
         return known[value]
 
+    # --- what happened ----------------------------------------------------------------------------------------
+
     def _steps(self, cells: list[str]) -> Iterator[Step]:
-        mapping = self.mapping
-        if mapping.layout == "events":
-            activity = self._cell(cells, mapping.columns.activity)
-            action = mapping.activities.get(activity)
-            if action is None:
-                if mapping.other_activities == "reject":
-                    raise Malformed(mapping.columns.activity, activity, "remedy_activity")
-                action = "note"
-            yield Step(self._instant(cells, mapping.columns.time), action, activity)
+        time, activity = self.mapping.columns.time, self.mapping.columns.activity
+        if time is None or activity is None:
+            yield from self._steps_of_a_line(cells)
             return
+        word = self._cell(cells, activity)
+        means = self.mapping.activities.get(word)
+        if means is None:
+            if self.mapping.other_activities == "reject":
+                raise Malformed(self._heading(activity), word, "remedy_activity")
+            means = "note"
+        yield Step(self._instant(cells, time), means, self._parse(_WORDS, word, activity))
+
+    def _steps_of_a_line(self, cells: list[str]) -> Iterator[Step]:
         steps = [
-            Step(self._instant(cells, step.column), step.action, step.column)
-            for step in mapping.steps
+            Step(self._instant(cells, step.column), step.action, self._heading(step.column))
+            for step in self.mapping.steps
             if step.action == "open" or self._cell(cells, step.column)
         ]
-        opened = next(step for step in steps if step.action == "open")
+        opened = next(step for step in steps if step.means == "open")
         early = next((step for step in steps if step.at < opened.at), None)
         if early is not None:
             raise Malformed(early.label, early.at, "remedy_before_opening")
-        yield from sorted(steps, key=lambda step: (step.at, step.action != "open"))
-        if mapping.outcome is not None:
-            word = self._cell(cells, mapping.outcome.column)
-            if word in mapping.outcome.values:
-                yield Step(max(step.at for step in steps), mapping.outcome.values[word], word)
+        yield from sorted(steps, key=lambda step: (step.at, step.means != "open"))
+        outcome = self.mapping.outcome
+        word = self._cell(cells, outcome.column) if outcome is not None else ""
+        if outcome is None or not word or word in outcome.ignored:
+            return
+        if word not in outcome.values:
+            known = ", ".join([*outcome.values, *outcome.ignored])
+            raise Malformed(self._heading(outcome.column), word, "remedy_choice", words=known)
+        yield Step(max(step.at for step in steps), outcome.values[word], word)
 
-    def _instant(self, cells: list[str], heading: str) -> str:
-        text = self._cell(cells, heading)
+    def _instant(self, cells: list[str], column: Column) -> str:
+        text = self._cell(cells, column)
         times = self.mapping.times
         try:
             local = datetime.fromisoformat(text) if times.format == "iso" else _strptime(text, times.format)
             aware = local if local.tzinfo is not None else instants.wall(local, times.zone)
             at = instants.to_iso(aware)
         except (ValueError, OverflowError):
-            raise Malformed(heading, text, "remedy_time_format", format=times.format) from None
-        if not at[:4] >= "1900" or at > self.latest:
-            raise Malformed(heading, text, "remedy_future_row")
+            raise Malformed(self._heading(column), text, "remedy_time_format", format=times.format) from None
+        if at < "1900" or at > self.latest:
+            raise Malformed(self._heading(column), text, "remedy_future_row")
         return at
 
 

@@ -1,48 +1,48 @@
-"""Records another desk's history: enrolment, payments, cases and what they took, in chronological batches.
+"""Records another desk's history, customer by customer, in transactions of at most 500 events and 256 KiB.
 
-A batch is one transaction; a case's opening and its consumption stand in the same one. What a stream has already is
-read first, so a file may be imported again, grown or after a kill: it ends the same.
+What the ledger has already is read first, so a file may be imported again, grown, mended or after a kill: it ends
+the same. Small customers share a transaction; when another writer gets in the way, theirs are read and told again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import random
+import time
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from ledger import facts as f
-from ledger.account import Account, account_stream
 from ledger.application import Ledger
-from ledger.errors import Unavailable
-from ledger.imports.cases import SourceCase, Telling, by_account
+from ledger.errors import Conflict, Unavailable
+from ledger.imports.cases import SourceCase, by_account, sort
+from ledger.imports.customer import Customer, Desk, Part, streams
 from ledger.imports.mapping import Mapping
-from ledger.imports.reader import Rejected, read
-from ledger.rules import terms
-from ledger.rules.grants import usable, why
-from ledger.rules.money import split
-from ledger.rules.subscriptions import local_day, midnight
-from ledger.store import FactMapper, IntegrityError, Recorded
+from ledger.imports.reader import Contents, Rejected, read
+from ledger.store import FactMapper, IntegrityError, Row
 from ledger.store.base import MAX_BYTES, MAX_EVENTS
-from ledger.ticket import ticket_stream
 
-_TRIES = 5
+_TRIES = 10
+_STREAMS_AT_ONCE = 400
 Progress = Callable[[int], None]
 
 
 @dataclass
 class Summary:
-    """What an import did; imported + skipped + len(rejected) = rows."""
+    """What an import did: imported + skipped + rejected = rows."""
 
     rows: int = 0
     imported: int = 0
-    skipped: int = 0
     accounts: int = 0
     tickets: int = 0
     rejected: list[Rejected] = field(default_factory=list)
+
+    @property
+    def skipped(self) -> int:
+        """Rows that the ledger had before, from this run's rivals too."""
+        return self.rows - self.imported - len(self.rejected)
 
     def as_dict(self) -> dict[str, int]:
         """Return the counts."""
@@ -56,246 +56,150 @@ class Summary:
         }
 
 
-def import_file(
-    ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False, progress: Progress | None = None
-) -> Summary:
-    """Import `path`; return the counts and the rejected lines. `dry_run` counts and writes nothing.
+class Import:
+    """A file that has been read, about to be recorded. `dry_run`: counted, nothing written."""
 
-    `progress` is called with the number of rows done. Raises Refused for a file that cannot be read.
-    """
-    contents = read(path, mapping, ledger.clock.now())
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    importer = _Importer(ledger, mapping, f"import:{mapping.name}:{digest[:12]}", dry_run)
-    importer.summary.rows, importer.summary.rejected = contents.rows, contents.rejected
-    importer.run(by_account(SourceCase.of(rows) for rows in contents.cases.values()), progress)
-    return importer.summary
+    def __init__(self, ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False) -> None:
+        """Refused for a file that cannot be read, NotFound where the catalogue has no price to enrol with."""
+        contents = read(path, mapping, ledger.clock.now())
+        source = f"import:{mapping.name}:{contents.digest[:12]}"
+        self.rows = contents.rows
+        self._recorder = _Recorder(Desk(ledger, mapping, source), contents, dry_run)
+
+    def run(self, progress: Progress | None = None) -> Summary:
+        """Record it and return the counts; `progress` is called with the number of rows done."""
+        return self._recorder.run(progress)
+
+
+def import_file(ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False) -> Summary:
+    """Import `path`; return the counts and the rejected records."""
+    return Import(ledger, path, mapping, dry_run=dry_run).run()
 
 
 class _Batch:
-    """Events of one or more accounts, appended in one transaction when it is full."""
+    """Parts of one or more customers, appended in one transaction when it is full."""
 
-    def __init__(self, append: Callable[[list[Any], list[str]], None]) -> None:
+    def __init__(self, append: Callable[[list[Any], list[str], Counter[str]], None]) -> None:
         self._append = append
         self._mapper = FactMapper()
+        self._clear()
+
+    def _clear(self) -> None:
         self._events: list[Any] = []
         self._accounts: list[str] = []
+        self._counts: Counter[str] = Counter()
         self._size = 0
 
-    def add(self, rows: list[Recorded]) -> None:
+    def add(self, part: Part) -> None:
         """Add rows that belong in one transaction; what was collected before goes first where they do not fit."""
-        stored = [self._mapper.to_stored_event(row) for row in rows]
+        stored = [self._mapper.to_stored_event(row) for row in part.rows]
         size = sum(len(event.state) for event in stored)
-        if self._events and (len(self._events) + len(stored) > MAX_EVENTS or self._size + size > MAX_BYTES):
+        if len(self._events) + len(stored) > MAX_EVENTS or self._size + size > MAX_BYTES:
             self.flush()
         self._events += stored
-        self._accounts += [row.fact.customer_no for row in rows]
+        self._accounts += [row.fact.customer_no for row in part.rows]
         self._size += size
+        self._counts["imported"] += part.imported
+        for row in part.rows:
+            if isinstance(row.fact, f.AccountOpened):
+                self._counts["accounts"] += 1
+            elif isinstance(row.fact, f.TicketOpened):
+                self._counts["tickets"] += 1
 
     def flush(self) -> None:
         """Append what was collected; IntegrityError when somebody wrote one of the streams meanwhile."""
-        events, accounts = self._events, self._accounts
-        self._events, self._accounts, self._size = [], [], 0
+        events, accounts, counts = self._events, self._accounts, self._counts
+        self._clear()
         if events:
-            self._append(events, accounts)
+            self._append(events, accounts, counts)
 
 
-class _Importer:
-    def __init__(self, ledger: Ledger, mapping: Mapping, source: str, dry_run: bool) -> None:
-        self.ledger = ledger
-        self.catalogue = ledger.catalogue
-        self.mapping = mapping
-        self.source = source
+class _Recorder:
+    def __init__(self, desk: Desk, contents: Contents, dry_run: bool) -> None:
+        self.desk = desk
         self.dry_run = dry_run
-        self.summary = Summary()
+        self.summary = Summary(rows=contents.rows, rejected=list(contents.rejected))
         self.batch = _Batch(self._append)
+        self._cases = by_account(SourceCase.of(rows, desk.mapping) for rows in contents.cases.values())
+        self._line = contents.records.line
+        contents.cases.clear()
+        for cases in self._cases.values():
+            desk.price(cases[0])
+        self._queue = deque(self._cases)
         self._unsaved: list[str] = []  # customers with events in the batch, the present one last
-        self._counted: set[str] = set()
+        self._tries: Counter[str] = Counter()
+        self._ahead: dict[str, list[Row]] = {}  # what the ledger has of the next customers in the queue
 
-    def run(self, accounts: dict[str, list[SourceCase]], progress: Progress | None) -> None:
+    def run(self, progress: Progress | None) -> Summary:
         """Record every customer's history; those that another writer got in the way of are read again."""
-        queue = deque(accounts)
-        tries: Counter[str] = Counter()
         done = len(self.summary.rejected)
-        while queue:
-            number = queue.popleft()
-            self._unsaved.append(number)
+        while self._queue:
+            number = self._queue.popleft()
             try:
-                self._record(number, accounts[number])
-                if not queue:
+                self._record(number)
+                if not self._queue:
                     self.batch.flush()
-                done += sum(len(case.rows) for case in accounts[number])
-                if progress is not None:
-                    progress(min(done, self.summary.rows))
             except IntegrityError:
-                tries.update(self._unsaved)
-                if max(tries.values()) > _TRIES:
-                    raise Unavailable("too_busy") from None
-                queue.extendleft(reversed(self._unsaved))
-                self._unsaved.clear()
-
-    def _record(self, number: str, cases: list[SourceCase]) -> None:
-        history = _History(self, number, cases)
-        if number not in self._counted:
-            self._counted.add(number)
-            history.count(self.summary)
-        for rows in history.batches():
-            self.batch.add(rows)
-
-    def _append(self, events: list[Any], accounts: list[str]) -> None:
-        if not self.dry_run:
-            self.ledger.store.append(events, accounts, now=self.ledger.clock.now(), request=None)
-        del self._unsaved[:-1]  # the present customer may have more to come; the others are done
-
-
-class _History:
-    """One customer: what its streams have, and what the file adds."""
-
-    def __init__(self, importer: _Importer, number: str, cases: list[SourceCase]) -> None:
-        self.importer = importer
-        self.number = number
-        self.cases = cases
-        self.account = Account(number, importer.catalogue)
-        self.known: dict[str, set[str]] = {}
-        self.versions: dict[str, int] = {}
-        self.grants: dict[str, tuple[str, str]] = {}
-        self._load()
-
-    def _load(self) -> None:
-        store = self.importer.ledger.store
-        streams = [account_stream(self.number), *(ticket_stream(case.number) for case in self.cases)]
-        own: list[Recorded] = []
-        for row in store.rows_of_streams(streams, store.last_position()):
-            fact = f.decode(row.topic, row.state)
-            if not isinstance(fact, f.TicketFact):
-                own.append(Recorded(row.stream, row.version, fact, row.recorded_at, row.position))
+                self._put_back()
                 continue
-            self.known.setdefault(fact.ticket_no, set()).add(fact.row)
-            self.versions[fact.ticket_no] = row.version
-            if isinstance(fact, f.TicketOpened):
-                self.grants[fact.ticket_no] = (fact.grant, fact.why)
-        self.account.extend(own)
+            done += sum(len(case.rows) for case in self._cases[number])
+            if progress is not None:
+                progress(min(done, self.summary.rows))
+        self.summary.rejected.sort(key=lambda rejected: rejected.line)
+        return self.summary
 
-    def count(self, summary: Summary) -> None:
-        """Add what this customer's rows will come to."""
-        summary.accounts += not self.account.exists
-        for case in self.cases:
-            known = self.known.get(case.number, set())
-            skipped = sum(row.ordinal in known for row in case.rows)
-            summary.skipped += skipped
-            summary.imported += len(case.rows) - skipped
-            summary.tickets += case.number not in self.versions
+    def _record(self, number: str) -> None:
+        if number in self._unsaved:
+            self.batch.flush()
+            self._ahead.clear()
+        self._unsaved.append(number)
+        customer = Customer(self.desk, number, self._cases[number], self._rows(number))
+        self._cases[number] = customer.cases
+        for case in customer.taken:
+            reason = Conflict("duplicate_ticket", ticket=case.number)
+            self.summary.rejected += [Rejected(row.line, reason, self._line(row.line)) for row in case.rows]
+        for owner, case in customer.strays:
+            owned = self._cases.setdefault(owner, [])
+            owned.append(case)
+            sort(owned)
+            self._ahead.pop(owner, None)
+            if owner not in self._queue:
+                self._queue.append(owner)
+        for part in customer.parts():
+            self.batch.add(part)
 
-    def batches(self) -> Iterator[list[Recorded]]:
-        """Yield rows that belong in one transaction, in order of their dates; at last what fell due by now."""
-        for at, _order, _name, act in sorted(self._agenda(), key=lambda item: item[:3]):
-            yield act(at)
-        due = self.account.unrecorded(self.importer.ledger.clock.now())
-        for start in range(0, len(due), MAX_EVENTS):
-            yield self.account.propose(due[start : start + MAX_EVENTS])
+    def _rows(self, number: str) -> list[Row]:
+        """Return what the ledger has of a customer, read together with that of the next ones in the queue.
 
-    def _agenda(self) -> Iterator[tuple[str, int, str, Callable[[str], list[Recorded]]]]:
-        """Yield (instant, order at one instant, name, what to do): enrolment, payments, give-backs, openings."""
-        first, last = self.cases[0], self.cases[-1]
-        if not self.account.exists:
-            yield first.opened_at, 0, "", self._enrol
-        for number, boundary in self._boundaries(first.opened_at, last.opened_at):
-            yield boundary, 1, "", partial(self._pay, number=number)
-        for case in self.cases:
-            yield case.opened_at, 3, case.number, partial(self._case, case=case)
-            back = case.given_back_at()
-            if back:
-                yield back, 2 if back > case.opened_at else 4, case.number, partial(self._give_back, case=case)
+        What somebody writes in between is found out by the store: a version that exists already.
+        """
+        if number not in self._ahead:
+            owners: dict[str, str] = {}
+            for near in (number, *self._queue):
+                wanted = streams(near, self._cases[near])
+                if owners and len(owners) + len(wanted) > _STREAMS_AT_ONCE:
+                    break
+                owners.update(dict.fromkeys(wanted, near))
+            self._ahead = {near: [] for near in owners.values()}
+            store = self.desk.ledger.store
+            for row in store.rows_of_streams(list(owners), store.last_position()):
+                self._ahead[owners[row.stream]].append(row)
+        return self._ahead.pop(number)
 
-    def _boundaries(self, first: str, last: str) -> Iterator[tuple[int, str]]:
-        """Yield (number, instant) of the renewals up to the last case that no imported payment has paid yet."""
-        enrolled = next((x for x in self.account.facts if isinstance(x, f.PlanPurchased)), None)
-        if self.account.exists and (enrolled is None or not enrolled.source.startswith("import")):
-            return  # its plan is its own: the other desk's cases are recorded, its plan is left alone
-        zone = self.importer.mapping.times.zone
-        anchor = local_day(enrolled.occurred_at if enrolled is not None else first, zone)
-        paid = {x.reference for x in self.account.facts if isinstance(x, f.PaymentRecorded)}
-        number = 1
-        while (at := midnight(terms.boundary(anchor, number), zone)) <= last:
-            if self._reference(number) not in paid:
-                yield number, at
-            number += 1
+    def _put_back(self) -> None:
+        self._tries.update(self._unsaved)
+        if max(self._tries.values()) > _TRIES:
+            raise Unavailable("too_busy") from None
+        self._queue.extendleft(reversed(self._unsaved))
+        self._unsaved.clear()
+        self._ahead.clear()
+        time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
 
-    def _reference(self, number: int) -> str:
-        return f"{self.importer.mapping.name}:{self.number}:{number}"
-
-    def _common(self, at: str) -> dict[str, Any]:
-        return {"customer_no": self.number, "occurred_at": at, "by": "import", "source": self.importer.source}
-
-    def _fold(self, at: str, *facts: f.Fact) -> list[Recorded]:
-        """Return `facts` with what fell due before them and what follows from them, up to instant `at`."""
-        account = self.account
-        rows = account.propose(account.unrecorded(at)) if account.exists else []
-        rows += account.propose(facts)
-        return rows + account.propose(account.unrecorded(at))
-
-    def _enrol(self, at: str) -> list[Recorded]:
-        mapping = self.importer.mapping
-        enrolment, zone = mapping.enrolment, mapping.times.zone
-        day, level = local_day(at, zone), self.cases[0].rows[0].level
-        units, gross = self.importer.catalogue.price(level, enrolment.term, day, enrolment.currency)
-        parts = split(gross)
-        subscription = f"{self.number}-S1"
-        opened = f.AccountOpened(
-            **self._common(at), name=self.number, zone=zone, currency=enrolment.currency, language=enrolment.language
-        )
-        bought = f.PlanPurchased(
-            **self._common(at), subscription=subscription, level=level, term=enrolment.term, channel="web",
-            pay_by="manual", units=units, gross=parts.gross, net=parts.net, tax=parts.tax, due_on=day.isoformat(),
-            charge=f"{subscription}-p" if gross else "",
-        )  # fmt: skip
-        rows = self._fold(at, opened) + self._fold(at, bought)
-        return rows + (self._fold(at, self._payment(at, 0, gross)) if gross else [])
-
-    def _payment(self, at: str, number: int, amount: int) -> f.PaymentRecorded:
-        return f.PaymentRecorded(
-            **self._common(at),
-            payment=f"{self.number}-I{number}",
-            amount=amount,
-            currency=self.account.opening.currency,
-            method="transfer",
-            reference=self._reference(number),
-        )
-
-    def _pay(self, at: str, *, number: int) -> list[Recorded]:
-        enrolled = next(x for x in self.account.facts if isinstance(x, f.PlanPurchased))
-        day = local_day(at, self.importer.mapping.times.zone)
-        currency = self.account.opening.currency
-        _units, gross = self.importer.catalogue.renewal_price(enrolled.level, enrolled.term, day, currency)
-        return self._fold(at, self._payment(at, number, gross)) if gross else []
-
-    def _case(self, at: str, *, case: SourceCase) -> list[Recorded]:
-        """Open the case with what it takes, and tell the rest of it: the rows its stream has not got yet."""
-        rows: list[Recorded] = []
-        taken = self.grants.get(case.number)
-        if taken is None:
-            taken, rows = self._take(at, case)
-        telling = Telling(case, self.importer.catalogue, self.importer.mapping.times.zone, self.importer.source, *taken)
-        known = self.known.get(case.number, set())
-        new = [fact for fact in telling.tell() if fact.row not in known]
-        version = self.versions.get(case.number, 0)
-        stream = ticket_stream(case.number)
-        return rows + [Recorded(stream, version + i, fact) for i, fact in enumerate(new, 1)]
-
-    def _take(self, at: str, case: SourceCase) -> tuple[tuple[str, str], list[Recorded]]:
-        """Return ((grant, why), rows): the unit a case takes where a usable one covers it, else none."""
-        if at < self.account.opening.occurred_at:
-            return ("", "uncovered"), []
-        then, whole = self.account.at(at, at), self.account.whole(at)
-        candidates = usable((whole.grants[g] for g in then.live if g in whole.grants), at)
-        if not candidates:
-            return ("", "uncovered"), []
-        grant, reason = candidates[0].id, why(candidates[0], candidates, named=False)
-        fact = f.TicketConsumed(**self._common(at), ticket_no=case.number, grant=grant, why=reason)
-        return (grant, reason), self._fold(at, fact)
-
-    def _give_back(self, at: str, *, case: SourceCase) -> list[Recorded]:
-        grant = self.account.whole(at).uses.get(case.number)
-        if grant is None:
-            return []
-        return self._fold(at, f.UnitGivenBack(**self._common(at), ticket_no=case.number, grant=grant))
+    def _append(self, events: list[Any], accounts: list[str], counts: Counter[str]) -> None:
+        ledger = self.desk.ledger
+        if not self.dry_run:
+            ledger.store.append(events, accounts, now=ledger.clock.now(), request=None)
+        del self._unsaved[:-1]  # the present customer may have more to come; the others are done
+        self.summary.imported += counts["imported"]
+        self.summary.accounts += counts["accounts"]
+        self.summary.tickets += counts["tickets"]
