@@ -662,3 +662,14 @@ def test_a_calendar_is_a_value_that_writes_itself_down_in_200_cases() -> None:
 
     law()
     assert ran >= 200
+
+
+def test_a_closing_that_a_gap_at_new_year_moves_into_january_counts_there() -> None:
+    """Singapore went from 23:30 on 1981-12-31 straight to midnight: closing at 23:32 became 00:02."""
+    calendar = Calendar.from_data({"zone": "Asia/Singapore", "week": {"thu": [["20:00", "23:32"]]}})
+    closing = datetime(1981, 12, 31, 16, 2, tzinfo=UTC)
+    assert calendar.is_open(closing - timedelta(microseconds=1))
+    assert not calendar.is_open(closing)
+    opening = datetime(1981, 12, 31, 12, 30, tzinfo=UTC)
+    assert calendar.elapsed_us(opening, closing + timedelta(hours=9)) == (3 * 3600 + 32 * 60) * 1_000_000
+    assert calendar.due(opening, (3 * 3600 + 32 * 60) * 1_000_000) == closing

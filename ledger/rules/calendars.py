@@ -211,7 +211,12 @@ class Calendar:
                 found.extend((begin + opens * 1_000_000, begin + closes * 1_000_000) for opens, closes in spans)
             elif begin < end:  # else the zone skipped this date
                 found.extend(self._edges(date.fromordinal(number), span) for span in spans)
-        return sorted((max(start, midnights[0]), min(end, midnights[-1])) for start, end in found if start < end)
+        # A gap at the very end of a year moves a closing into the next: that much of its last day is counted there.
+        eve = date.fromordinal(first - 1)
+        found.extend(self._edges(eve, span) for span in dates.get(eve, self.week[eve.weekday()]))
+        whole = ((start, end) for start, end in found if start < end)
+        clipped = ((max(start, midnights[0]), min(end, midnights[-1])) for start, end in whole)
+        return sorted((start, end) for start, end in clipped if start < end)
 
     def _edges(self, day: date, span: Span) -> Span:
         """Return the two instants in microseconds of a span on a day on which the zone changed."""
