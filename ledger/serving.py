@@ -152,6 +152,8 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
     request = v["request"]
     if request == clock.request:
         raise Refused("same_request", ticket=ticket.number, request=request)
+    if any(isinstance(fact, f.TicketReclassified) and fact.occurred_at > asked.at for fact in ticket.facts):
+        raise Refused("would_break_history", tickets=ticket.number)  # what was decided later stands on what was before
     held = account.whole(asked.now).uses.get(ticket.number, "")
     facts: list[f.Fact] = []
     fields: Answer = {}
