@@ -93,6 +93,8 @@ class Book(Lifecycle):
 
     def _licence_renewed(self, fact: f.LicenceRenewed) -> None:
         sub = self.subscriptions[fact.subscription]
+        if fact.licence_until <= sub.licence_until:  # one typed later but dated before has moved it farther
+            return
         before = sub.licence_end()
         sub.licence_until = fact.licence_until
         sub.period_until = sub.licence_end()
