@@ -72,6 +72,17 @@ def test_a_second_desk_does_not_pay_what_the_first_one_paid(ledger: Ledger, brin
     assert billing(ledger) == before
     balance = ledger.ask("balance", {"account": "Ixchel", "at": "2026-05-02T12:00:00-06:00"})
     assert (balance["granted"], balance["used"]) == (15, 6), "both desks' cases take units of the one plan"
+    later = rows("new", case="X9")[0].replace(".03.", ".06.")
+    bring(*other, later, mapping=MINI.replace('"mini"', '"other"'))
+    assert billing(ledger)["paid"] == before["paid"], "nor what comes after: the plan is the first one's"
+
+
+def test_the_same_number_at_two_desks_is_the_first_ones(ledger: Ledger, bring: Bring) -> None:
+    bring(*rows("new"))
+    facts = told(ledger)
+    summary = bring(*rows("new", "answer", who="Itzel"), mapping=MINI.replace('"mini"', '"other"'))
+    assert (summary.imported, len(summary.rejected), summary.accounts) == (0, 2, 0)
+    assert told(ledger) == facts
 
 
 def test_a_customer_with_a_plan_of_its_own_is_not_enrolled(ledger: Ledger, bring: Bring) -> None:
@@ -130,21 +141,46 @@ def test_a_row_mended_later_is_taken_up_where_it_belongs(ledger: Ledger, bring: 
     assert told(ledger)[3:] == ["2 waiting", "3 resumed", "4 resolved", "5 reopened"]
     position = ledger.store.last_position()
     again = bring(new, ask, memo, done, answer)
-    assert (mended.rows, again.imported, again.skipped) == (5, 0, 5)
+    assert (mended.imported, mended.skipped) == (2, 3)
+    assert (again.imported, again.skipped) == (0, 5)
     assert ledger.store.last_position() == position
 
 
-def test_a_first_row_mended_later_moves_neither_opening_nor_customer(ledger: Ledger, bring: Bring) -> None:
-    lost = "C|Other|eva|yesterday|double|A|3"
-    later = rows("new", "answer")[1:]
-    bring(lost, *later, *rows("new", case="D", who="Other"))
+@pytest.mark.parametrize(("before", "after"), [("", ""), ("E", ""), ("", "E")])
+def test_a_first_row_mended_later_moves_neither_opening_nor_customer(
+    ledger: Ledger, tmp_path: Path, before: str, after: str
+) -> None:
+    def content(first: str, before: str = "", after: str = "") -> str:
+        case = [first, *rows("new", "answer")[1:], *rows("new", case="D", who="Other")]
+        others = [rows("new", case=number) if number else [] for number in (before, after)]
+        return "\n".join([HEAD, *others[0], *case, *others[1], ""])
+
+    bring_in(ledger, tmp_path, content("C|Other|eva|yesterday|double|A|3"), MINI, "utf-8")
     opened = ledger.ticket("C").opened
-    summary = bring(lost.replace("yesterday", "01.03.2026 08:00"), *later, *rows("new", case="D", who="Other"))
-    assert (summary.imported, summary.skipped, summary.tickets, summary.accounts) == (1, 2, 0, 0)
+    mended = content("C|Other|eva|01.03.2026 08:00|double|A|3", before, after)
+    tried = bring_in(ledger, tmp_path, mended, MINI, "utf-8", dry_run=True)
+    summary = bring_in(ledger, tmp_path, mended, MINI, "utf-8")
+    new = len(before + after)
+    assert (summary.imported, summary.skipped, summary.tickets, summary.accounts) == (1 + new, 2, new, 0)
+    assert tried.as_dict() == summary.as_dict()
     assert ledger.ticket("C").opened == opened
     assert told(ledger) == ["2 opened", "2 responded", "1 noted"]
     assert {fact.customer_no for fact in ledger.ticket("C").facts} == {"Ixchel"}
     assert ticket(ledger)["verdict"] == "met"
+    assert bring_in(ledger, tmp_path, mended, MINI, "utf-8").imported == 0
+
+
+def test_what_people_did_since_is_left_alone(ledger: Ledger, bring: Bring) -> None:
+    lines = rows("new", "double")
+    bring(*lines)
+    courtesy = {"account": "Ixchel", "level": "basic", "units": 1}
+    ledger.execute("courtesy.grant", courtesy, caller=ANA, reason="ours")
+    for request in ("administrative", "general"):
+        ledger.execute("ticket.reclassify", {"ticket": "C", "request": request}, caller=ANA)
+    assert ledger.ask("balance", {"account": "Ixchel"})["used"] == 1, "the case has taken a unit again"
+    position = ledger.store.last_position()
+    assert bring(*lines).imported == 0
+    assert ledger.store.last_position() == position
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -91,6 +91,20 @@ def test_a_change_of_priority_between_rows(
     assert case["priority"] == {"1": "low", "2": "medium", "3": "high"}[activities[-1][-1]]
 
 
+def test_rows_in_any_order_are_told_in_the_order_of_their_time(ledger: Ledger, bring: Bring) -> None:
+    bring(*reversed(rows("new", "ask", "done")))
+    assert told(ledger) == ["3 opened", "2 waiting", "1 resumed", "1 resolved"]
+
+
+def test_the_steps_of_a_line_are_told_in_the_order_of_their_time(ledger: Ledger, tmp_path: Path) -> None:
+    head = LINES.splitlines()[0]
+    day = "2026-03-02T"
+    bring_in(ledger, tmp_path, f"{head}\nV-1;M;jan;Bronze;normal;x;{day}09:00;{day}11:00;{day}10:00;doppelt\n")
+    assert told(ledger, "V-1") == [
+        "1 opened", "1 resolved", "1 reopened", "1 responded", "1 excluded", "1 given_back"
+    ]  # fmt: skip
+
+
 def test_each_fact_says_who_when_and_from_which_file(ledger: Ledger, bring: Bring, tmp_path: Path) -> None:
     bring(*rows("new", "double"))
     source = ledger.ticket("C").facts[0].source
@@ -108,6 +122,18 @@ def test_an_exclusion_gives_the_unit_back_only_where_the_mapping_says_so(ledger:
     bring(*rows("new", "double", case="C1"), *rows("new", "outage", case="C2"))
     assert [ticket(ledger, case)["verdict"] for case in ("C1", "C2")] == ["excluded", "excluded"]
     assert ledger.ask("balance", {"account": "Ixchel", "at": "2026-03-03T00:00:00-06:00"})["used"] == 1
+
+
+def test_a_boundary_at_the_opening_of_the_last_case_is_paid_and_what_follows_is_recorded(
+    ledger: Ledger, bring: Bring
+) -> None:
+    midnight = rows("new", case="D")[0].replace("02.03.2026 09:00", "02.04.2026 00:00")
+    bring(*rows("new"), midnight)
+    assert ticket(ledger, "D")["grant"] == "Ixchel-S1-m1"
+    assert billing(ledger, "2026-04-02T06:00:00Z")["paid"] == "500.00"
+    topics = [row.topic.removeprefix("account.") for row in ledger.store.rows_of_account("Ixchel")]
+    assert topics[-3:] == ["charge_raised", "plan_ended", "charge_voided"]
+    assert ledger.record_due("Ixchel") == 0, "the lapse is recorded with the rest"
 
 
 def test_a_case_that_no_usable_unit_covers_is_kept_and_consumes_nothing(ledger: Ledger, tmp_path: Path) -> None:

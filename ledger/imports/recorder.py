@@ -149,22 +149,21 @@ class _Recorder:
         return self.summary
 
     def _record(self, number: str) -> None:
-        if number in self._unsaved:
-            self.batch.flush()
-            self._ahead.clear()
         self._unsaved.append(number)
         customer = Customer(self.desk, number, self._cases[number], self._rows(number))
+        if customer.strays:
+            self.batch.flush()  # may be contested: before anything is moved
         self._cases[number] = customer.cases
         for case in customer.taken:
             reason = Conflict("duplicate_ticket", ticket=case.number)
             self.summary.rejected += [Rejected(row.line, reason, self._line(row.line)) for row in case.rows]
         for owner, case in customer.strays:
-            owned = self._cases.setdefault(owner, [])
-            owned.append(case)
-            sort(owned)
-            self._ahead.pop(owner, None)
             if owner not in self._queue:
                 self._queue.append(owner)
+                self._cases[owner] = []  # those it had are done
+            self._cases[owner].append(case)
+            sort(self._cases[owner])
+            self._ahead.pop(owner, None)
         for part in customer.parts():
             self.batch.add(part)
 
@@ -192,7 +191,6 @@ class _Recorder:
             raise Unavailable("too_busy") from None
         self._queue.extendleft(reversed(self._unsaved))
         self._unsaved.clear()
-        self._ahead.clear()
         time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
 
     def _append(self, events: list[Any], accounts: list[str], counts: Counter[str]) -> None:
