@@ -11,13 +11,13 @@ from ledger.rules import instants, terms
 FAR = "9999-12-31T23:59:59.999999Z"
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=8192)
 def midnight(day: date, zone: str) -> str:
     """Return the canonical instant at which local `day` begins in `zone`."""
     return instants.to_iso(instants.midnight(day, zone))
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=2048)  # instants seldom come twice, but those of one command or stream do
 def local_day(at: str, zone: str) -> date:
     """Return the local date of canonical instant `at` in `zone`."""
     return instants.local_date(instants.from_iso(at), zone)
