@@ -6,12 +6,12 @@ was appended meanwhile is caught up on the new tables before the swap. `check` b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from typing import Any
 
 from ledger.store import Store
-from projections.folding import Bundle, Folding
-from projections.model import ReadModel
+from projections.model import PoisonedEvent, ReadModel, Rows, Stream
 from projections.projector import (
     Projector,
     create_tables,
@@ -19,6 +19,7 @@ from projections.projector import (
     named,
     set_error,
     set_position,
+    write,
 )
 
 _NEW, _CHECK = "_new", "_check"
@@ -70,39 +71,49 @@ def _build(
         with read.transaction() as writer:
             create_tables(writer, model, suffix)
             set_position(writer, model, suffix, 0)
-    folding = Folding(projector, models, stop)
-    waiting = Bundle(0, {})
-    done = 0
-    for bundle in folding.bundles():
-        waiting = _joined(waiting, bundle)
-        if waiting.events >= _BUFFER:
-            _flush(read, models, suffix, waiting)
-            waiting = Bundle(0, {})
-        done += bundle.events
-        if progress is not None:
-            progress(done)
-    _flush(read, models, suffix, waiting)
+    errors: dict[str, str] = {}
+    pending: dict[str, list[Rows]] = {model.name: [] for model in models}
+    size = 0
+    for stream in _streams(projector, stop, progress):
+        for model in models:
+            if stream.id.startswith(model.feeds) and model.name not in errors:
+                try:
+                    pending[model.name].append(model.rows(stream))
+                except PoisonedEvent as error:
+                    errors[model.name] = str(error)
+        size += len(stream.rows)
+        if size >= _BUFFER:
+            _flush(read, models, suffix, pending)
+            size = 0
+    _flush(read, models, suffix, pending)
     for model in models:
         with read.transaction() as writer:
             for table in model.tables:
                 for statement in table.create_indexes(suffix):
                     writer.execute(statement)
             set_position(writer, model, suffix, stop)
-    return folding.errors
+    return errors
 
 
-def _joined(waiting: Bundle, more: Bundle) -> Bundle:
-    for table, rows in more.rows.items():
-        waiting.rows.setdefault(table, []).extend(rows)
-    return Bundle(waiting.events + more.events, waiting.rows)
+def _streams(projector: Projector, stop: int, progress: Progress | None) -> Iterator[Stream]:
+    """Yield the log's streams up to `stop`, each whole, from one scan in constant memory."""
+
+    def parts() -> Iterator[list[tuple[Any, ...]]]:
+        done = 0
+        for part in projector.store.scan(stop):
+            yield part
+            done += len(part)
+            if progress is not None:
+                progress(done)
+
+    return projector.streams(chain.from_iterable(parts()))
 
 
-def _flush(read: Store, models: Sequence[ReadModel], suffix: str, bundle: Bundle) -> None:
+def _flush(read: Store, models: Sequence[ReadModel], suffix: str, pending: dict[str, list[Rows]]) -> None:
     with read.transaction() as writer:
         for model in models:
-            for table in model.tables:
-                if rows := bundle.rows.get(table.name):
-                    writer.insert(f"{table.name}{suffix}", table.names, rows)
+            write(writer, model, suffix, pending[model.name])
+            pending[model.name] = []
 
 
 def _swap(projector: Projector, model: ReadModel) -> None:

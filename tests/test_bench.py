@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ledger.application import Ledger
-from projections import folding
 from projections.projector import Projector
-from projections.rebuild import check, rebuild
-from scripts import bench, bench_account, bench_append, bench_data, bench_http, bench_import, bench_rebuild
-from scripts.bench_common import DIALECTS, TINY, Broken, Ground, Row, count
+from projections.rebuild import rebuild
+from scripts import bench, bench_account, bench_append, bench_http, bench_import, bench_rebuild
+from scripts.bench_common import DIALECTS, TINY, Broken, Ground, Row
 from tests.postgres import Server
 
 CASES = [(n, d) for n in bench.PARTS for d in DIALECTS if d == "postgresql" or n not in bench.ONLY_POSTGRESQL]
@@ -74,69 +71,6 @@ def test_a_wrong_read_model_fails_the_rebuild(ground: Ground, fault: str, names:
         bench_rebuild.check(store, projector, log)
     rebuild(projector)
     projector.close()
-
-
-@pytest.fixture
-def helped(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let two other processes help, however short the log and however small the machine."""
-    monkeypatch.setattr(folding, "_ALONE", 0)
-    monkeypatch.setattr(folding, "_processors", lambda: 3)
-
-
-@pytest.mark.usefixtures("helped")
-@pytest.mark.parametrize("dialect", DIALECTS)
-def test_several_processes_build_what_one_builds(ground: Ground, dialect: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    store = ground.ledger(dialect, 1)
-    projector = Projector(store, ground.catalogue)
-    told: list[int] = []
-    assert rebuild(projector, progress=told.append) == {}
-    assert told[-1] == store.last_position()
-    bench_rebuild.check(store, projector, bench_rebuild.tally(store))
-    monkeypatch.setattr(folding, "_ALONE", 10**9)
-    assert check(projector) == {}
-    projector.close()
-
-
-@pytest.mark.usefixtures("helped")
-def test_an_event_that_cannot_be_read_stops_only_its_model_whoever_reads_it(ground: Ground) -> None:
-    store = ground.empty("sqlite", "poisoned")
-    bench_data.fill(store, ground.templates(), 1)
-    store.execute("UPDATE ledger_events SET state = '{}' WHERE topic = 'ticket.resolved'")
-    projector = Projector(store, ground.catalogue)
-    errors = rebuild(projector)
-    assert errors.keys() == {"tickets"}
-    assert "ticket.resolved" in errors["tickets"]
-    projector.close()
-
-
-@pytest.mark.usefixtures("helped")
-def test_a_helper_that_fails_is_told_and_none_is_left_behind(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
-    projector = Projector(ground.ledger("sqlite", 1), ground.catalogue)
-    rebuild(projector)
-    started: list[subprocess.Popen[bytes]] = []
-    real = subprocess.Popen
-
-    def lamed(command: list[str], **given: Any) -> subprocess.Popen[bytes]:
-        started.append(real([*command[:2], "-c", "import sys; sys.stdin.buffer.read(100)"], **given))
-        return started[-1]
-
-    monkeypatch.setattr(subprocess, "Popen", lamed)
-    with pytest.raises(RuntimeError, match="helped to rebuild has failed"):
-        rebuild(projector)
-    assert [process.poll() is not None for process in started] == [True, True]
-    assert count(projector.read, "r_balances") == len(ground.templates())  # the live tables stand
-    projector.close()
-
-
-def test_ranges_are_all_streams_once(ground: Ground) -> None:
-    store = ground.ledger("sqlite", 1)
-    ranges = folding.split(store, store.last_position())
-    assert len(ranges) > 8
-    assert [part.first for part in ranges[1:]] == [part.before for part in ranges[:-1]]
-    parts = [rows for part in ranges for rows in store.scan(10**9, first=part.first, before=part.before)]
-    assert sum(map(len, parts)) == count(store, "ledger_events")
-    empty = ground.empty("sqlite", "nothing")
-    assert folding.split(empty, 0) == [folding.Range()]
 
 
 def test_a_unit_the_runner_lost_is_noticed(ground: Ground) -> None:

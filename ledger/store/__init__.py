@@ -42,11 +42,10 @@ def open_store(url: str) -> Store:
 def open_read_store(store: Store) -> Store:
     """Return where read models of `store` live: the same PostgreSQL database, or a second SQLite file.
 
-    The second file keeps their writes away from the ledger's one writer; losing it loses nothing, and rows go
-    together with their position, so that what a power cut takes from its end is caught up again.
+    The second file keeps their writes away from the ledger's one writer; losing it loses nothing.
     """
     if store.dialect == "sqlite":
         from ledger.store.sqlite import SqliteStore
 
-        return SqliteStore(f"{store.url.removeprefix('sqlite:///')}.read", durable=False)
+        return SqliteStore(f"{store.url.removeprefix('sqlite:///')}.read")
     return store

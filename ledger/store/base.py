@@ -216,19 +216,10 @@ class Store(ApplicationRecorder):
             )
             yield from self._rows(sql, [*part, stop])
 
-    def scan(
-        self, stop: int, size: int = 2000, *, first: str = "", before: str = ""
-    ) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the log up to `stop` in lists of plain rows (columns as in Row), stream by stream.
-
-        Of the streams from `first` on, up to but not including `before` where that is given.
-        """
-        sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE position <= ? AND stream >= ?"
-        params: list[Any] = [stop, first]
-        if before:
-            sql += " AND stream < ?"
-            params.append(before)
-        return self.stream_query(sql + " ORDER BY stream, version", params, size)
+    def scan(self, stop: int, size: int = 2000) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the whole log up to `stop` in lists of plain rows (columns as in Row), stream by stream."""
+        sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE position <= ? ORDER BY stream, version"
+        return self.stream_query(sql, [stop], size)
 
     def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:
         return [Row(row[0], row[1], row[2], row[3], row[4], bytes(row[5])) for row in self.query(sql, params)]

@@ -32,9 +32,7 @@ class SqliteStore(Store):
 
     dialect = "sqlite"
 
-    def __init__(self, path: str, *, durable: bool = True) -> None:
-        """With `durable=False` a power cut may take the last commits with it (never part of one): for read models."""
-        self._synchronous = "FULL" if durable else "NORMAL"
+    def __init__(self, path: str) -> None:
         self.path = Path(path)
         self.url = f"sqlite:///{path}"
         self._local = threading.local()
@@ -62,7 +60,7 @@ class SqliteStore(Store):
             connection = sqlite3.connect(
                 self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
             )
-            connection.execute(f"PRAGMA synchronous = {self._synchronous}")
+            connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -16384")
         return connection
 
