@@ -137,7 +137,8 @@ def purchase_addon(account: Account, v: Answer, asked: Asked, catalogue: Catalog
     if not book.in_force():
         sub = book.bought()
         if sub is not None and sub.state == "past_due":
-            raise Refused("payment_due", account=account.number, charge=sub.unpaid)
+            due = show_amount(book.charges[sub.unpaid].due)
+            raise Refused("payment_due", account=account.number, charge=sub.unpaid, due=due, currency=book.currency)
         raise Refused("no_plan", account=account.number)
     day = local_day(asked.at, book.zone)
     units, gross = _price(catalogue, v["level"], "addon", day, book.currency)
