@@ -120,13 +120,13 @@ class Desk:
         return self
 
     def sell(
-        self, account: str = PANADERIA, level: str = "basic", term: str = "monthly", *, paid: bool = True, **given: Any
+        self, account: str = PANADERIA, level: str = "basic", term: str = "monthly", *, paid: int = 1, **given: Any
     ) -> Desk:
-        """Open the account if need be, sell it a plan, and book its payment."""
+        """Open the account if need be, sell it a plan, and book `paid` payments: 0 leaves it pending, 2 prepays."""
         if not self.exists(account):
             self.open(account)
         self.do("plan.purchase", account=account, level=level, term=term, channel="web", **given)
-        if paid:
+        for _ in range(paid):
             self.pay(account, (YEARLY if term == "yearly" else PRICES)[level])
         return self
 
