@@ -91,7 +91,7 @@ def test_a_second_purchase_dated_before_the_first_is_refused_too(desk: Desk) -> 
 
 def test_a_salesperson_is_kept_by_name(desk: Desk) -> None:
     desk.at("2026-05-01 10:00").open()
-    given = {"account": PANADERIA, "level": "basic", "term": "monthly", "channel": "salesperson"}
+    given: dict[str, Any] = {"account": PANADERIA, "level": "basic", "term": "monthly", "channel": "salesperson"}
     desk.do("plan.purchase", **given, salesperson="Rosa Ajú")
     assert desk.events(PANADERIA, "account.plan_purchased")[0]["salesperson"] == "Rosa Ajú"
 
