@@ -100,3 +100,13 @@ class ReadModel:
     feeds: str
     tables: tuple[Table, ...]
     rows: Callable[[Stream], Rows]
+
+    def rows_of(self, stream: Stream) -> Rows:
+        """Return the rows of `stream`; PoisonedEvent also where its facts decode but cannot be folded."""
+        try:
+            return self.rows(stream)
+        except PoisonedEvent:
+            raise
+        except Exception as error:  # whatever it is: it must stop this model and no other
+            cause = f"{type(error).__name__}: {error}"
+            raise PoisonedEvent(f"position {stream.rows[-1][0]}, stream {stream.id}: {cause}") from error

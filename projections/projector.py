@@ -163,7 +163,7 @@ class Projector:
         end = rows[-1].position
         dirty = sorted({row.stream for row in rows if row.stream.startswith(model.feeds)})
         streams = self.streams(self.store.rows_of_streams(dirty, end))
-        new = [model.rows(stream) for stream in streams]
+        new = [model.rows_of(stream) for stream in streams]
         with self.read.transaction() as writer:
             if advance(writer, model, suffix, position, end):
                 for table in model.tables:

@@ -78,7 +78,7 @@ def _build(
         for model in models:
             if stream.id.startswith(model.feeds) and model.name not in errors:
                 try:
-                    pending[model.name].append(model.rows(stream))
+                    pending[model.name].append(model.rows_of(stream))
                 except PoisonedEvent as error:
                     errors[model.name] = str(error)
         size += len(stream.rows)
