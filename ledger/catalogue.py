@@ -21,6 +21,7 @@ import msgspec
 from ledger.errors import LedgerError
 from ledger.rules.calendars import Calendar
 from ledger.rules.grants import LEVELS
+from ledger.rules.instants import zone
 from ledger.rules.money import CURRENCIES, parse_amount
 from ledger.rules.sla import PRIORITIES
 
@@ -216,6 +217,7 @@ def _checked(data: _File, name: str) -> Catalogue:
         raise wrong("schema", f"version {data.schema} is not known, 1 is")
     if data.currency not in CURRENCIES:
         raise wrong("currency", f"{data.currency!r} is none of {', '.join(CURRENCIES)}")
+    zone(data.zone, "zone")
     if data.courtesy.max_units < 1:
         raise wrong("courtesy.max_units", "must be at least 1")
     for label, entries in (
@@ -226,6 +228,14 @@ def _checked(data: _File, name: str) -> Catalogue:
         dates = [entry.since for entry in entries]
         if not dates or dates != sorted(set(dates)):
             raise wrong(label, "`from` dates must rise from entry to entry, and there must be one")
+    versions = [entry.version for entry in data.targets]
+    for number, version in enumerate(versions, 1):
+        if versions.index(version) + 1 < number:  # a case names the policy it was opened under by its version
+            raise wrong(f"targets[{number}].version", f"{version!r} stands twice")
+    for number, text in enumerate(data.confirmations, 1):
+        for lang in ("es", "en"):
+            if set(getattr(text, lang)) != set(PRIORITIES):
+                raise wrong(f"confirmations[{number}].{lang}", f"must name exactly {', '.join(PRIORITIES)}")
     calendars, dated = _load_calendars(data.calendars, wrong)
     for number, target in enumerate(data.targets, 1):
         _check_targets(target, f"targets[{number}]", dated, wrong)
@@ -276,6 +286,9 @@ def _load_calendars(entries: list[_Calendar], wrong: Any) -> tuple[dict[str, Cal
 
 
 def _check_targets(entry: _Targets, place: str, dated: list[tuple[date, str, int]], wrong: Any) -> None:
+    for level, chosen in entry.calendars.items():
+        for name in ({level} - set(LEVELS)) | (set(chosen) - set(PRIORITIES)):
+            raise wrong(f"{place}.calendars.{level}", f"{name!r} is no level or priority")
     for level in LEVELS:
         for priority in PRIORITIES:
             limit = getattr(getattr(entry, level), priority)

@@ -22,6 +22,17 @@ corporate = { tickets = 30, monthly = "1600.00", yearly = "16000.00", addon = "1
 
 # Response targets"""
 
+OLD_POLICY = """
+[[targets]]
+version = "2000-01"
+from = "2026-01-01"
+basic = { low = "8h", medium = "8h", high = "2h" }
+advanced = { low = "4h", medium = "4h", high = "1h" }
+corporate = { low = "2h", medium = "2h", high = "1h" }
+calendar = "24x7"
+
+# What the customer"""
+
 
 def written(folder: Path, *changes: tuple[str, str]) -> Path:
     text = SHIPPED
@@ -62,6 +73,8 @@ def test_plans_are_required_from_the_date_the_catalogue_gives(tmp_path: Path) ->
     [
         (("schema = 1", "schema = 2"), "schema"),
         (('currency = "GTQ"', 'currency = "EUR"'), "currency"),
+        (('currency = "GTQ"', 'currency = "GTQ"\nplans_required_from = "soon"'), "plans_required_from"),
+        (('zone = "America/Guatemala"\ncurrency', 'zone = "America/Tikal"\ncurrency'), "zone"),
         (('monthly = "250.00"', "monthly = 250.0"), "prices"),
         (('monthly = "250.00"', 'monthly = "250.005"'), "prices[1].GTQ.basic.monthly"),
         (("tickets = 5", "tickets = 0"), "prices[1].GTQ.basic.tickets"),
@@ -69,6 +82,16 @@ def test_plans_are_required_from_the_date_the_catalogue_gives(tmp_path: Path) ->
         (('calendar = "24x7"', 'calendar = "weekdays"'), "targets[1].basic.low"),
         (('zone = "America/Guatemala"\n[calendars', 'zone = "America/Tikal"\n[calendars'), "calendars[2].zone"),
         (('["08:00", "17:00"]', '["17:00", "08:00"]'), "calendars[2].week.mon"),
+        (
+            ('calendar = "24x7"', 'calendar = "24x7"\ncalendars = { gold = { low = "24x7" } }'),
+            "targets[1].calendars.gold",
+        ),
+        (
+            ('calendar = "24x7"', 'calendar = "24x7"\ncalendars = { basic = { lo = "24x7" } }'),
+            "targets[1].calendars.basic",
+        ),
+        (('high = "I confirm', 'hi = "I confirm'), "confirmations[1].en"),
+        (("\n# What the customer", OLD_POLICY), "targets[2].version"),
         (("max_units = 30", "max_units = 0"), "courtesy.max_units"),
         (('version = "2000-01"', 'version = "2000-01"\nsurprise = 1'), "targets"),
         (("[products]", "[products"), "TOML"),
@@ -82,6 +105,16 @@ def test_a_mistake_stops_with_file_entry_and_reason(tmp_path: Path, change: tupl
     assert facts["entry"].startswith(entry)
     assert facts["why"]
     assert "mine.toml" in refused.value.message("es_GT")
+
+
+def test_a_currency_left_out_keeps_its_prices(tmp_path: Path) -> None:
+    catalogue = load(written(tmp_path, ("\n# Response targets", NEW_PRICES)))
+    assert catalogue.price("basic", "monthly", date(2026, 3, 1), "USD") == (5, 3250)
+
+
+def test_before_its_first_entries_the_first_govern() -> None:
+    assert load().price("basic", "monthly", date(1999, 1, 1), "GTQ") == (5, 25000)
+    assert load().target("basic", "low", date(1999, 1, 1)).calendar == "24x7@1"
 
 
 def test_a_missing_file_is_said(tmp_path: Path) -> None:
