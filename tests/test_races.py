@@ -160,3 +160,37 @@ def test_sweeps_at_once_record_what_fell_due_once(ledger: Ledger, store_url: str
     assert len(ledger.store.rows(0, 1000)) == before + due
     for other in others:
         other.close()
+
+
+KILLED = """
+import sys
+from ledger.application import Caller, Ledger
+from ledger.store import open_store
+ledger = Ledger(open_store(sys.argv[1]))
+for n in range(10_000):
+    for step in ("addon.purchase", "payment.record"):
+        given = {"account": "C-1", "level": "advanced"}
+        if step == "payment.record":
+            given = {"account": "C-1", "amount": "600.00", "method": "cash", "reference": f"{sys.argv[2]}-{n}"}
+        ledger.execute(step, given, caller=Caller(), key=f"{step}-{sys.argv[2]}-{n}")
+    print(n, flush=True)
+"""
+
+
+def test_a_writer_killed_midway_leaves_whole_transactions(ledger: Ledger, store_url: str) -> None:
+    for life in range(3):
+        command = [sys.executable, "-c", KILLED, store_url, f"life{life}"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+            assert writer.stdout is not None
+            for _ in range(3 + life):
+                assert writer.stdout.readline()
+            writer.kill()
+    if ledger.store.dialect == "sqlite":
+        assert ledger.store.query("PRAGMA integrity_check") == [("ok",)]
+    billing, balance = (ledger.ask(question, {"account": "C-1"}) for question in ("billing", "balance"))
+    paid = [c for c in billing["charges"] if c["kind"] == "addon" and c["state"] == "paid"]
+    addons = [g for g in balance["grants"] if g["kind"] == "addon"]
+    assert len(paid) >= 12, "each life told of several"
+    assert len(addons) == len(paid), "a payment and the tickets it brings are one transaction"
+    assert balance["not_yet_recorded"] == 0
+    assert do(ledger, "addon.purchase", account="C-1", level="basic")["ok"]
