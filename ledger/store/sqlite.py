@@ -23,6 +23,11 @@ from ledger.store.files import exclusive
 _BUSY_SECONDS = 10.0
 _WAL_RESET_FIXED = (3, 51, 3)
 _INSERT = "INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state) VALUES (?, ?, ?, ?, ?, ?)"
+# The stamp in the same statement: one less, in what every command waits for.
+_INSERT_ONE = (
+    "INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state) VALUES (?, ?, ?, ?,"
+    " max(?, coalesce((SELECT recorded_at FROM ledger_events ORDER BY position DESC LIMIT 1), '')), ?)"
+)
 _LAST = "SELECT position, recorded_at FROM ledger_events ORDER BY position DESC LIMIT 1"
 _REQUEST = "INSERT INTO ledger_requests (key, fields, outcome, position) VALUES (?, ?, ?, ?)"
 
@@ -111,18 +116,15 @@ class SqliteStore(Store):
     def append(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
+        rows = [
+            [e.originator_id, e.originator_version, e.topic, account, now, e.state]
+            for e, account in zip(events, accounts, strict=True)
+        ]
         with self._transaction() as connection:
-            last = connection.execute(_LAST).fetchone()
-            stamp = max(now, last[1]) if last else now
-            rows = [
-                (e.originator_id, e.originator_version, e.topic, account, stamp, e.state)
-                for e, account in zip(events, accounts, strict=True)
-            ]
             if len(rows) == 1:
-                end = connection.execute(_INSERT, rows[0]).lastrowid or 0
+                end = connection.execute(_INSERT_ONE, rows[0]).lastrowid or 0
             else:
-                connection.executemany(_INSERT, rows)
-                end = connection.execute(_LAST).fetchone()[0] if rows else 0
+                end = _insert_many(connection, rows)
             if request is not None:
                 connection.execute(_REQUEST, (request.key, request.fields, request.outcome, end))
         # One writer at a time, so the positions of one transaction follow each other.
@@ -164,6 +166,15 @@ class SqliteStore(Store):
 
     def warnings(self) -> list[str]:
         return ["sqlite_wal_reset"] if sqlite3.sqlite_version_info < _WAL_RESET_FIXED else []
+
+
+def _insert_many(connection: sqlite3.Connection, rows: list[list[Any]]) -> int:
+    """Insert rows under one stamp, never before the last; return the last one's position."""
+    last = connection.execute(_LAST).fetchone()
+    for row in rows:
+        row[4] = max(row[4], last[1]) if last else row[4]
+    connection.executemany(_INSERT, rows)
+    return int(connection.execute(_LAST).fetchone()[0]) if rows else 0
 
 
 class _SqliteWriter:
