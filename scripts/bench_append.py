@@ -15,7 +15,7 @@ from psycopg.conninfo import conninfo_to_dict
 
 from ledger.rules.instants import to_iso
 from ledger.store import Request, Store
-from scripts.bench_common import Ground, Row, count, must_equal, take_turns
+from scripts.bench_common import Ground, Row, Size, count, must_equal, take_turns
 
 Recorder = SQLiteApplicationRecorder | PostgresApplicationRecorder
 _STREAM = 20  # events
@@ -50,12 +50,17 @@ def append(ground: Ground, dialect: str) -> list[Row]:
             peer.insert_events([event])
         return n / (time.perf_counter() - started)
 
-    repeats = 2 * ground.size.repeats - 1
+    repeats = turns(ground.size)
     rate, peers = take_turns(repeats, ours, theirs)
     check(store, repeats * n)
     must_equal("events of the library's recorder", peer.max_notification_id(), repeats * n)
     peer.datastore.close()
     return [Row(f"append-{dialect}", "appends/s", rate, peers, floor=0.9)]
+
+
+def turns(size: Size) -> int:
+    """Return how often each takes its turn: often and briefly, for what the disk does changes by the second."""
+    return 5 * size.repeats
 
 
 def check(store: Store, expected: int) -> None:

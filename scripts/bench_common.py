@@ -34,7 +34,7 @@ class Size:
     copies: int = 100
     times: int = 4
     repeats: int = 3
-    appends: int = 400
+    appends: int = 200
     slice: int = 4000  # events that the library's runner works off
     aged: int = 8  # accounts with ten years of history, and with a month
     opens: int = 4  # tickets opened on each of them in a turn
@@ -44,7 +44,7 @@ class Size:
     cases: int = 4600  # of the generated log, where the real one is not at hand
 
 
-QUICK = Size(copies=10, appends=100, slice=600, aged=2, opens=2, asked=40, requests=10, cases=300)
+QUICK = Size(copies=10, appends=50, slice=600, aged=2, opens=2, asked=40, requests=10, cases=300)
 TINY = Size(
     copies=1, times=2, repeats=1, appends=5, slice=60, aged=1, opens=1, asked=8, clients=2, requests=3, cases=20
 )

@@ -39,7 +39,7 @@ def test_a_lost_event_fails_the_appends(tmp_path: Path, postgres: Server) -> Non
     ground = Ground(tmp_path, postgres, TINY)
     bench_append.append(ground, "sqlite")
     store = ground.empty("sqlite", "append")
-    written = TINY.appends * (2 * TINY.repeats - 1)
+    written = TINY.appends * bench_append.turns(TINY)
     bench_append.check(store, written)
     store.execute("DELETE FROM ledger_requests WHERE position = 1")
     with pytest.raises(Broken, match="requests"):
