@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,14 +20,14 @@ from ledger.rules.money import CURRENCIES, parse_amount
 _ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
 
 
-class Kind:
+class Kind(ABC):
     """A kind of value."""
 
     remedy = "remedy_text"
 
+    @abstractmethod
     def parse(self, value: Any, field: str) -> Any:
         """Return the canonical value of `value`; Malformed when it is not of this kind."""
-        raise NotImplementedError
 
     def schema(self) -> dict[str, Any]:
         """Return the JSON Schema of accepted values."""

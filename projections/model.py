@@ -31,10 +31,11 @@ class Table:
         """All column names, `stream` first."""
         return ("stream", *(name for name, _type in self.columns))
 
-    def create(self, suffix: str) -> str:
-        """Return the statement that creates it as `name + suffix`."""
-        columns = "".join(f", {name} {kind} NOT NULL" for name, kind in self.columns)
-        return f"CREATE TABLE {self.name}{suffix} (stream text NOT NULL{columns})"
+    def create(self, suffix: str, text: str) -> str:
+        """Return the statement that creates it as `name + suffix`; `text` is the store's type of text columns."""
+        columns = (("stream", "text"), *self.columns)
+        typed = ", ".join(f"{name} {text if kind == 'text' else kind} NOT NULL" for name, kind in columns)
+        return f"CREATE TABLE {self.name}{suffix} ({typed})"
 
     def create_indexes(self, suffix: str) -> list[str]:
         """Return the statements that index it, under names never used before: a swapped table keeps its own."""

@@ -183,7 +183,7 @@ def create_tables(writer: Writer, model: ReadModel, suffix: str) -> None:
     """Create a model's tables anew, dropping those of that suffix."""
     for table in model.tables:
         writer.execute(f"DROP TABLE IF EXISTS {table.name}{suffix}")
-        writer.execute(table.create(suffix))
+        writer.execute(table.create(suffix, writer.text))
 
 
 def write(writer: Writer, model: ReadModel, suffix: str, parts: Iterable[Rows]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ledger.application import Ledger
 from ledger.store import open_store
 from projections.projector import MODELS, Projector, advance
 from projections.rebuild import check, rebuild
@@ -152,3 +153,20 @@ def test_a_stopped_model_goes_on_once_the_event_can_be_read(desk: Desk, projecto
     desk.ledger.store.execute(f"UPDATE ledger_events SET state = ? {where}", [bytes(state), entry["position"]])
     assert all((found.lag, found.error) == (0, "") for found in projector.catch_up())
     assert check(projector) == {}
+
+
+def test_text_is_compared_byte_by_byte_whatever_the_databases_locale(pg_url: str) -> None:
+    """The tests' own server has the locale C, so it is the columns that are asked."""
+    ledger = Ledger(open_store(pg_url))
+    ledger.store.migrate()
+    projector = Projector(ledger.store, ledger.catalogue)
+    rebuild(projector)
+    sql = (
+        "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+        " WHERE table_name LIKE 'r\\_%' AND table_name <> 'r_positions' AND data_type = 'text'"
+    )
+    columns = projector.read.query(sql.replace("%", "%%") + " AND table_schema = ?", ["public"])
+    assert len(columns) > 40
+    assert {collation for _table, _column, collation in columns} == {"C"}
+    projector.close()
+    ledger.close()

@@ -67,7 +67,12 @@ class Token(NamedTuple):
 
 
 class Writer(Protocol):
-    """What a read model writes through, inside one transaction."""
+    """What a read model writes through, inside one transaction.
+
+    `text` is the SQL type of its text columns: compared byte by byte, whatever the database's locale.
+    """
+
+    text: str
 
     def execute(self, sql: str, params: Sequence[Any] = ()) -> int:
         """Run one statement; return the number of rows it touched."""

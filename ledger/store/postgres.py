@@ -27,9 +27,10 @@ logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 _POOL_SECONDS = 3.0
 _POOL_MAX = 16
 _LOCK = 7_239_461_005  # of appends; other locks hash their name beside it
-_APPEND = "SELECT ledger_append(%s, %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bytea[])"
+# Arrays go in binary: their text form costs more to write than the rows do.
+_APPEND = "SELECT ledger_append(%s, %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[])"
 _APPEND_REQUEST = (
-    "SELECT ledger_append_request(%s, %s::text[], %s::bigint[], %s::text[], %s::text[], %s::bytea[], %s, %s, %s)"
+    "SELECT ledger_append_request(%s, %b::text[], %b::bigint[], %b::text[], %b::text[], %b::bytea[], %s, %s, %s)"
 )
 
 
@@ -178,6 +179,8 @@ class PostgresStore(Store):
 
 
 class _PostgresWriter:
+    text = 'text COLLATE "C"'
+
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self._connection = connection
 

@@ -178,6 +178,8 @@ def _insert_many(connection: sqlite3.Connection, rows: list[list[Any]]) -> int:
 
 
 class _SqliteWriter:
+    text = "text"
+
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
