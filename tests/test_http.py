@@ -1,67 +1,23 @@
-"""Over HTTP: the thin slice from purchase to balance, every kind of problem, roles, keys, pages, the document."""
+"""Over HTTP: the thin slice from purchase to balance, every kind of problem, roles, keys and pages."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import os
-import signal
-import socket
-import subprocess
-import sys
-import threading
-import time
-import urllib.request
-from datetime import datetime
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask.testing import FlaskClient
-from openapi_spec_validator import validate
 
-from api import create_app
-from ledger import tokens
-from ledger.application import Ledger
-from ledger.commands import COMMANDS, QUESTIONS
-from ledger.settings import Settings
-from ledger.store import open_store
+from tests.test_api import Office
 
 MALFORMED = "malformed"
-VENDOR = Path(__file__).resolve().parent.parent / "api" / "static" / "vendor"
 
 
-class Desk:
-    """A client of the API, one token a role; the test clock stands at 2026-01-05 09:00 in Guatemala."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.ledger = Ledger(open_store(url))
-        self.ledger.store.migrate(test_clock=True)
-        self.at("2026-01-05T09:00:00-06:00")
-        self.app = create_app(Settings(database_url=url))
-        self.client: FlaskClient = self.app.test_client()
-        self.tokens = {
-            role: tokens.create(self.ledger.store, role=role, name=name, now=self.ledger.clock.now())
-            for role, name in (("agent", "ana"), ("finance", "carmen"), ("manager", "marta"), ("operator", "pedro"))
-        }
-
-    def at(self, instant: str) -> None:
-        self.ledger.clock.move(datetime.fromisoformat(instant))
-
-    def call(self, method: str, path: str, body: Any = None, *, role: str = "manager", **headers: str) -> Any:
-        sent = {"Authorization": f"Bearer {self.tokens[role]}", **{k.replace("_", "-"): v for k, v in headers.items()}}
-        return self.client.open(path, method=method, json=body, headers=sent)
-
-    def post(self, path: str, body: Any = None, **options: str) -> Any:
-        return self.call("POST", path, body if body is not None else {}, **options)
+class Desk(Office):
+    """The API's office, with a customer that has bought and paid a plan."""
 
     def open(self, path: str) -> Any:
         """GET without a token."""
         return self.client.get(path)
-
-    def get(self, path: str, **options: str) -> Any:
-        return self.call("GET", path, **options)
 
     def sold_and_paid(self, account: str = "C-1") -> None:
         assert self.post("/v1/accounts", {"account": account, "name": "Panadería Ixchel"}).status_code == 201
@@ -72,13 +28,10 @@ class Desk:
 
 
 @pytest.fixture(name="desk")
-def _desk(store_url: str) -> Any:
+def _desk(store_url: str) -> Iterator[Desk]:
     desk = Desk(store_url)
     yield desk
-    services = desk.app.extensions["ledger"]
-    services.projector.close()
-    services.ledger.close()
-    desk.ledger.close()
+    desk.close()
 
 
 def test_from_a_purchase_to_a_balance(desk: Desk) -> None:
@@ -198,27 +151,6 @@ def test_the_same_key_gives_the_same_answer_once(desk: Desk) -> None:
     assert sum(charge["kind"] == "addon" for charge in charges) == 1
 
 
-def test_the_same_key_at_once_has_one_effect(desk: Desk) -> None:
-    desk.sold_and_paid()
-    answers: list[Any] = []
-    start = threading.Barrier(8)
-
-    def buy() -> None:
-        start.wait()
-        headers = {"Authorization": f"Bearer {desk.tokens['finance']}", "Idempotency-Key": "once"}
-        answers.append(
-            desk.app.test_client().post("/v1/accounts/C-1/add-ons", json={"level": "basic"}, headers=headers)
-        )
-
-    threads = [threading.Thread(target=buy) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert {(a.status_code, a.json["position"]) for a in answers} == {(201, answers[0].json["position"])}
-    assert sum(a.headers.get("Idempotent-Replayed") == "true" for a in answers) == 7
-
-
 def test_pages_hold_everything_once(desk: Desk) -> None:
     for number in range(7):
         desk.post("/v1/accounts", {"account": f"C-{number}", "name": "x"})
@@ -260,67 +192,3 @@ def test_ready_says_what_is_wrong(desk: Desk) -> None:
     ready = desk.open("/readyz")
     assert ready.status_code == 503
     assert "unheard_of" in " ".join(ready.json["problems"])
-
-
-def test_the_document_is_valid_and_holds_every_command_and_question(desk: Desk) -> None:
-    document = desk.open("/openapi.json").json
-    validate(document)
-    operations = {
-        o["operationId"]: o for path in document["paths"].values() for o in path.values() if "operationId" in o
-    }
-    for command in COMMANDS.values():
-        operation = operations[command.name.replace(".", "_")]
-        assert operation["security"] == [{"bearer": []}]
-        if command.method == "POST":
-            reference = operation["requestBody"]["content"]["application/json"]["schema"]["$ref"]
-            body = document["components"]["schemas"][reference.rsplit("/", 1)[1]]
-            in_body = {f.name for f in command.fields if f"{{{f.name}}}" not in command.path}
-            assert set(body["properties"]) == in_body | {"at", "reason"}
-    for question in QUESTIONS:
-        assert f"ask_{question}" in operations
-    amount = document["components"]["schemas"]["payment_record_body"]["properties"]["amount"]
-    assert (amount["type"], "pattern" in amount) == ("string", True)
-
-
-def test_the_documentation_page_asks_no_other_host(desk: Desk) -> None:
-    page = desk.open("/docs")
-    assert page.status_code == 200
-    assert b"://" not in page.data
-    assert "default-src 'self'" in page.headers["Content-Security-Policy"]
-    for line in (VENDOR / "SHA256SUMS").read_text("utf-8").splitlines():
-        digest, name = line.split()
-        assert hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest
-
-
-def test_serve_answers_and_drains_on_a_signal(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'ledger.db'}"
-    desk = Desk(url)
-    desk.sold_and_paid()
-    desk.ledger.close()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "ledger.cli", "--database", url, "serve", "--port", str(port)]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ}) as server:
-        deadline = time.monotonic() + 20
-        while True:
-            try:
-                with urllib.request.urlopen(f"http://127.0.0.1:{port}/livez", timeout=2) as live:
-                    assert json.load(live) == {"live": True}
-                break
-            except OSError:
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as slow:
-            body = json.dumps({"account": "C-2", "name": "Hotel Xelajú"}).encode()
-            head = (
-                f"POST /v1/accounts HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {desk.tokens['manager']}\r\n"
-                f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
-            )
-            slow.sendall(head.encode() + body)
-            server.send_signal(signal.SIGTERM)
-            answer = b""
-            while part := slow.recv(65536):
-                answer += part
-        assert answer.startswith(b"HTTP/1.1 201")
-        assert server.wait(timeout=15) == 0
