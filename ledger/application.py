@@ -263,7 +263,7 @@ class Ledger:
         with self.accounts.existing(values["account"]) as account:
             if at < account.opening.occurred_at:
                 raise NotFound("unknown_account", account=values["account"])
-            decision, target = serving.coverage(account, values, asked, self.catalogue)
+            decision, target, remedy = serving.coverage(account, values, asked, self.catalogue)
         return {
             "account": values["account"],
             "outcome": "served" if decision.served else "declined",
@@ -274,7 +274,7 @@ class Ledger:
             "level": decision.level or None,
             "limit_seconds": target.limit_us // 1_000_000 if target is not None else None,
             "calendar": target.calendar if target is not None else None,
-            **decision.facts,
+            **remedy,
         }
 
     def _ticket(self, values: Answer, at: str) -> Answer:

@@ -82,6 +82,9 @@ def _question(question: Question, name: str) -> click.Command:
             answer = ledger.ask(question.name, _present(given))
         if name == "history" and not as_json:
             show_history(answer, ctx.obj["lang"])
+        elif name == "coverage" and not as_json:
+            lang = ctx.obj["lang"]
+            show_record({**answer, "message": text(answer["code"], lang, **answer)}, lang, as_json)
         else:
             show_record(answer, ctx.obj["lang"], as_json)
 

@@ -14,6 +14,7 @@ from ledger.catalogue import Catalogue, Target
 from ledger.errors import Conflict, NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import sla
+from ledger.rules.book import Book
 from ledger.rules.coverage import Case, Decision, decide, level_needed
 from ledger.rules.grants import RANK
 from ledger.rules.instants import show
@@ -81,13 +82,25 @@ def _case(
     )
 
 
-def coverage(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> tuple[Decision, Target | None]:
-    """Return what would be decided for a request at `asked.at`, and the target it would have; writes nothing."""
+def coverage(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> tuple[Decision, Target | None, Answer]:
+    """Return what would be decided at `asked.at`, the target it would have, and what would help; writes nothing."""
     case = _case(account, v["request"], asked, catalogue, product=v.get("product", ""))
     decision = decide(case)
     day = local_day(asked.at, case.book.zone)
     has_target = decision.served and decision.level and v.get("priority")
-    return decision, catalogue.target(decision.level, v["priority"], day) if has_target else None
+    target = catalogue.target(decision.level, v["priority"], day) if has_target else None
+    return decision, target, remedy(decision, case.book, asked.at, catalogue)
+
+
+def remedy(decision: Decision, book: Book, at: str, catalogue: Catalogue) -> Answer:
+    """Return what a decline names as the way out: the charge and what is due on it, or the add-on and its price."""
+    facts: Answer = dict(decision.facts)
+    if "addon" in facts:
+        units, gross = catalogue.price(facts["addon"], "addon", local_day(at, book.zone), book.currency)
+        facts |= {"addon_units": units, "addon_gross": show_amount(gross), "currency": book.currency}
+    if "charge" in facts:
+        facts |= {"due": show_amount(book.charges[facts["charge"]].due), "currency": book.currency}
+    return facts
 
 
 def _promise(level: str, v: Answer, asked: Asked, catalogue: Catalogue, day: date) -> Answer:
@@ -120,17 +133,7 @@ def decline(
     account: Account,
 ) -> Decided:
     """Record who asked for what, when, and why not; the answer names the remedy."""
-    facts: Answer = {"account": account_no, **decision.facts}
-    opening = account.opening
-    if "addon" in facts:
-        day = local_day(asked.at, opening.zone)
-        units, gross = catalogue.price(facts["addon"], "addon", day, opening.currency)
-        facts |= {"addon_units": units, "addon_gross": show_amount(gross), "currency": opening.currency}
-    if "charge" in facts:
-        charge = account.whole(asked.now).charges[facts["charge"]]
-        facts |= {"due": show_amount(charge.due or charge.gross), "currency": opening.currency}
-    if "hint" in facts:
-        facts["hint"] = decision.facts["hint"]
+    facts = {"account": account_no, **remedy(decision, account.at(asked.at, asked.now), asked.at, catalogue)}
     fact = f.RequestDeclined(
         **common(account_no, asked),
         ticket_no=ticket_no,

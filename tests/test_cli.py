@@ -65,6 +65,12 @@ def test_a_balance_for_people_speaks_spanish_first(cli: Cli) -> None:
     assert "Básico" in shown
 
 
+def test_coverage_for_people_says_why_in_words(cli: Cli) -> None:
+    sold_and_paid(cli)
+    assert "Cubierto: consume un ticket." in cli("coverage", "C-1", "--request", "general", lang="es_GT").stdout
+    assert "included from plan advanced on" in cli("coverage", "C-1", "--request", "training").stdout
+
+
 def test_history_for_people_is_in_words_with_money_as_in_guatemala(cli: Cli) -> None:
     sold_and_paid(cli)
     shown = cli("history", "C-1", lang="es_GT").stdout
