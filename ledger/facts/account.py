@@ -70,7 +70,10 @@ class CourtesyGranted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 
 
 class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """Money came in; `occurred_at` is its value date. `unapplied`: it pays nothing until it is applied."""
+    """Money came in; `occurred_at` is its value date. `unapplied`: it pays nothing until it is applied.
+
+    By card: `attempt` names what was asked of the gateway, `charge` what it pays first, `reference` is the gateway's.
+    """
 
     TOPIC: ClassVar[str] = "account.payment_recorded"
     payment: str
@@ -80,6 +83,8 @@ class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     reference: str
     bank: str = ""
     unapplied: bool = False
+    attempt: str = ""
+    charge: str = ""
 
 
 class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

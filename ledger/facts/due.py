@@ -29,8 +29,16 @@ class ChargePaid(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     amount: int
 
 
+class ChargeReopened(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A paid charge is owed again, in whole or in part: the payment that paid it was taken back."""
+
+    TOPIC: ClassVar[str] = "account.charge_reopened"
+    charge: str
+    amount: int
+
+
 class ChargeVoided(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A charge fell away (`cause`: abandoned, lapsed, cancelled, undone); money on it became credit."""
+    """A charge fell away (`cause`: abandoned, lapsed, cancelled, undone, quote_ended, unit_used, asked_anew, by_hand); money on it became credit."""
 
     TOPIC: ClassVar[str] = "account.charge_voided"
     charge: str
@@ -45,6 +53,16 @@ class PlanRenewed(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     period: int
     starts: str
     ends: str
+
+
+class PlanChanged(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The plan has another level or term from now on: `cause` is upgraded or renewed."""
+
+    TOPIC: ClassVar[str] = "account.plan_changed"
+    subscription: str
+    level: str
+    term: str
+    cause: str
 
 
 class PlanEnded(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -27,3 +27,26 @@ class ReferenceClaimed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=F
     bank: str
     reference: str
     payment: str
+
+
+class DocumentIssued(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A tax document of a series: its number is its place in the series' stream, without gaps (DOMAIN.md 9).
+
+    `kind` is invoice or credit_note; `subject` is the charge or the credit note it was issued for.
+    """
+
+    TOPIC: ClassVar[str] = "series.document_issued"
+    kind: str
+    series: str
+    subject: str
+    gross: int
+    net: int
+    tax: int
+    currency: str
+
+
+class MonthClosed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """An accounting month (YYYY-MM) was closed: what is recorded later is booked in the first open one."""
+
+    TOPIC: ClassVar[str] = "books.month_closed"
+    month: str

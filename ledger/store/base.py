@@ -21,8 +21,9 @@ from eventsourcing.persistence import (
 )
 
 from ledger.errors import Unavailable
+from ledger.store.tables import SCHEMA_VERSION
 
-SCHEMA_VERSION = 1
+NEXT = 0
 MAX_EVENTS = 500
 MAX_BYTES = 256 * 1024
 
@@ -113,6 +114,8 @@ class Store(ApplicationRecorder):
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
         """Append rows and the request's row in one transaction; return their positions.
+
+        A row of version NEXT takes the next place of its stream: a series of documents has no gaps, whoever writes.
 
         Raises the library's IntegrityError when a stream's version or the request's key exists already.
         """

@@ -19,7 +19,8 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import Unavailable
-from ledger.store.base import SCHEMA_VERSION, Request, Store, Writer, chunks
+from ledger.store.base import NEXT, Request, Store, Writer, chunks
+from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
 # A failed attempt is told as Unavailable; the pool would print each of its retries besides.
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
@@ -168,11 +169,19 @@ class PostgresStore(Store):
                 for statement in _SCHEMA:
                     connection.execute(statement)
                 insert = "INSERT INTO ledger_meta VALUES (%s, %s)"
-                connection.execute(insert, ["schema_version", str(SCHEMA_VERSION)])
+                connection.execute(insert, ["schema_version", "1"])
                 if test_clock:
                     connection.execute(insert, ["test_clock", "unset"])
+            row = connection.execute("SELECT value FROM ledger_meta WHERE name = 'schema_version'").fetchone()
+            found = int(row[0]) if row else 0
+            if found < SCHEMA_VERSION:
+                for statement in upgrades_from(found, text='text COLLATE "C"', number="bigint"):
+                    connection.execute(statement)
+                connection.execute(_APPEND_FUNCTION)
+                update = "UPDATE ledger_meta SET value = %s WHERE name = 'schema_version'"
+                connection.execute(update, [str(SCHEMA_VERSION)])
         self.check()
-        return not exists
+        return found < SCHEMA_VERSION
 
     def warnings(self) -> list[str]:
         return []
@@ -213,6 +222,39 @@ def _translated() -> Iterator[None]:
         raise Unavailable("database_failed", path="PostgreSQL", detail=str(error).splitlines()[0]) from error
 
 
+# The lock is taken before the first position is drawn and released only after the commit: positions and stamps
+# rise in the order in which rows become visible. Under it a row of version NEXT takes its stream's next place.
+_APPEND_FUNCTION = f"""CREATE OR REPLACE FUNCTION ledger_append(
+        p_now text, p_streams text[], p_versions bigint[], p_topics text[], p_accounts text[], p_states bytea[]
+    ) RETURNS bigint[] LANGUAGE plpgsql AS $$
+    DECLARE
+        v_stamp text;
+        v_positions bigint[];
+    BEGIN
+        PERFORM pg_advisory_xact_lock({_LOCK});
+        SELECT recorded_at INTO v_stamp FROM ledger_events ORDER BY position DESC LIMIT 1;
+        IF v_stamp IS NULL OR v_stamp COLLATE "C" < p_now COLLATE "C" THEN v_stamp := p_now; END IF;
+        IF {NEXT} = ANY (p_versions) THEN
+            SELECT array_agg(CASE WHEN v = {NEXT}
+                THEN coalesce((SELECT max(version) FROM ledger_events WHERE stream = s), 0) + place ELSE v END
+                ORDER BY n) INTO p_versions
+            FROM (
+                SELECT s, v, n, row_number() OVER (PARTITION BY s, v ORDER BY n) AS place
+                FROM unnest(p_streams, p_versions) WITH ORDINALITY AS u(s, v, n)
+            ) AS placed;
+        END IF;
+        WITH inserted AS (
+            INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state)
+            SELECT s, v, t, a, v_stamp, b
+            FROM unnest(p_streams, p_versions, p_topics, p_accounts, p_states)
+                WITH ORDINALITY AS u(s, v, t, a, b, n)
+            ORDER BY n
+            RETURNING position
+        )
+        SELECT array_agg(position ORDER BY position) INTO v_positions FROM inserted;
+        RETURN coalesce(v_positions, '{{}}');
+    END $$"""
+
 _SCHEMA = (
     """CREATE TABLE ledger_events (
         position bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -233,29 +275,6 @@ _SCHEMA = (
         created_at text NOT NULL, revoked_at text NOT NULL
     )""",
     'CREATE TABLE ledger_meta (name text COLLATE "C" PRIMARY KEY, value text NOT NULL)',
-    # The lock is taken before the first position is drawn and released only after the commit: positions and
-    # stamps rise in the order in which rows become visible.
-    f"""CREATE FUNCTION ledger_append(
-        p_now text, p_streams text[], p_versions bigint[], p_topics text[], p_accounts text[], p_states bytea[]
-    ) RETURNS bigint[] LANGUAGE plpgsql AS $$
-    DECLARE
-        v_stamp text;
-        v_positions bigint[];
-    BEGIN
-        PERFORM pg_advisory_xact_lock({_LOCK});
-        SELECT recorded_at INTO v_stamp FROM ledger_events ORDER BY position DESC LIMIT 1;
-        IF v_stamp IS NULL OR v_stamp COLLATE "C" < p_now COLLATE "C" THEN v_stamp := p_now; END IF;
-        WITH inserted AS (
-            INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state)
-            SELECT s, v, t, a, v_stamp, b
-            FROM unnest(p_streams, p_versions, p_topics, p_accounts, p_states)
-                WITH ORDINALITY AS u(s, v, t, a, b, n)
-            ORDER BY n
-            RETURNING position
-        )
-        SELECT array_agg(position ORDER BY position) INTO v_positions FROM inserted;
-        RETURN coalesce(v_positions, '{{}}');
-    END $$""",
     """CREATE FUNCTION ledger_append_request(
         p_now text, p_streams text[], p_versions bigint[], p_topics text[], p_accounts text[], p_states bytea[],
         p_key text, p_fields text, p_outcome text

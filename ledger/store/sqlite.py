@@ -17,8 +17,9 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import Unavailable
-from ledger.store.base import SCHEMA_VERSION, Request, Store, Writer
+from ledger.store.base import NEXT, Request, Store, Writer
 from ledger.store.files import exclusive
+from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
 _BUSY_SECONDS = 10.0
 _WAL_RESET_FIXED = (3, 51, 3)
@@ -29,6 +30,7 @@ _INSERT_ONE = (
     " max(?, coalesce((SELECT recorded_at FROM ledger_events ORDER BY position DESC LIMIT 1), '')), ?)"
 )
 _LAST = "SELECT position, recorded_at FROM ledger_events ORDER BY position DESC LIMIT 1"
+_HIGHEST = "SELECT coalesce(max(version), 0) FROM ledger_events WHERE stream = ?"
 _REQUEST = "INSERT INTO ledger_requests (key, fields, outcome, position) VALUES (?, ?, ?, ?)"
 
 
@@ -121,7 +123,7 @@ class SqliteStore(Store):
             for e, account in zip(events, accounts, strict=True)
         ]
         with self._transaction() as connection:
-            if len(rows) == 1:
+            if len(rows) == 1 and rows[0][1] != NEXT:
                 end = connection.execute(_INSERT_ONE, rows[0]).lastrowid or 0
             else:
                 end = _insert_many(connection, rows)
@@ -151,12 +153,18 @@ class SqliteStore(Store):
             if not exists:
                 for statement in _SCHEMA:
                     connection.execute(statement)
-                connection.execute("INSERT INTO ledger_meta VALUES ('schema_version', ?)", [str(SCHEMA_VERSION)])
+                connection.execute("INSERT INTO ledger_meta VALUES ('schema_version', '1')")
                 if test_clock:
                     connection.execute("INSERT INTO ledger_meta VALUES ('test_clock', 'unset')")
+            found = connection.execute("SELECT value FROM ledger_meta WHERE name = 'schema_version'").fetchone()[0]
+            if int(found) < SCHEMA_VERSION:
+                for statement in upgrades_from(int(found), text="TEXT", number="INTEGER"):
+                    connection.execute(statement)
+                update = "UPDATE ledger_meta SET value = ? WHERE name = 'schema_version'"
+                connection.execute(update, [str(SCHEMA_VERSION)])
             connection.execute("COMMIT")
         self.check()
-        return not exists
+        return int(found) < SCHEMA_VERSION
 
     def ensure_file(self) -> None:
         if not self.path.exists():
@@ -171,8 +179,12 @@ class SqliteStore(Store):
 def _insert_many(connection: sqlite3.Connection, rows: list[list[Any]]) -> int:
     """Insert rows under one stamp, never before the last; return the last one's position."""
     last = connection.execute(_LAST).fetchone()
+    places: dict[str, int] = {}
     for row in rows:
         row[4] = max(row[4], last[1]) if last else row[4]
+        if row[1] == NEXT:
+            before = places.get(row[0]) or connection.execute(_HIGHEST, [row[0]]).fetchone()[0]
+            row[1] = places[row[0]] = before + 1
     connection.executemany(_INSERT, rows)
     return int(connection.execute(_LAST).fetchone()[0]) if rows else 0
 
