@@ -1,0 +1,1 @@
+"""Card gateways: the port, and those that stand behind it."""
