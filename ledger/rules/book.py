@@ -15,13 +15,13 @@ from typing import Any, ClassVar
 
 from ledger import facts as f
 from ledger.rules.charges import pay_order
+from ledger.rules.corrections import Corrections
 from ledger.rules.grants import Grant
-from ledger.rules.lifecycle import Lifecycle
-from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, Prices
+from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, Prices
 from ledger.rules.subscriptions import FAR, Subscription, local_day
 
 
-class Book(Lifecycle):
+class Book(Corrections):
     """State of one account at `last_change`, unchanged until `next_due()`."""
 
     # --- the two ways in ------------------------------------------------------------------------------
@@ -106,23 +106,25 @@ class Book(Lifecycle):
                 self.journal.emit(self._granted(grant))
 
     def _paid_in(self, fact: f.PaymentRecorded) -> None:
-        purse = self.purse
+        purse, left = self.purse, fact.amount
         purse.received += fact.amount
-        applied = purse.applied.setdefault(fact.payment, [])
+        self.payments[fact.payment] = fact
+        if fact.attempt:
+            attempt = self.attempts[fact.attempt]
+            attempt.state, attempt.answered_at = "paid", fact.occurred_at
         if fact.unapplied:
-            purse.unapplied += fact.amount
+            purse.waiting[fact.payment] = fact.amount
             return
-        left = fact.amount
-        for charge in pay_order(list(self.open.values())):
+        for charge in pay_order(self.open.values(), self.past_due(), fact.charge):
             part = min(charge.due, left)
             if part:
                 left -= part
-                applied.append((charge.id, part))
-                self._pay(charge, part, fact.occurred_at)
-        if left and not applied and self.late_money():
-            purse.unapplied += left
+                purse.applied.setdefault(fact.payment, []).append((charge.id, part))
+                self._pay(charge, [(fact.payment, part)], fact.occurred_at)
+        if left == fact.amount and self.late_money():
+            purse.waiting[fact.payment] = left
         else:
-            purse.credit += left
+            purse.keep([(fact.payment, left)])
 
     def _cancelled(self, fact: f.CancellationScheduled) -> None:
         sub = self.subscriptions[fact.subscription]
@@ -132,7 +134,7 @@ class Book(Lifecycle):
             ends = sub.period_end(ends)
         sub.ends_on = ends.isoformat()
         sub.undoes = fact.undoes
-        unpaid_boundary = sub.state == "past_due" and ends == sub.next_renewal()
+        unpaid_boundary = sub.awaits_renewal and ends == sub.next_renewal()
         if unpaid_boundary or (sub.state == "pending" and ends <= local_day(fact.occurred_at, self.zone)):
             sub.unpaid = sub.unpaid or sub.charge
             self._end(sub, "cancelled", fact.occurred_at)
@@ -145,9 +147,12 @@ class Book(Lifecycle):
     def _consumed(self, fact: f.TicketConsumed) -> None:
         grant = self.grants.get(fact.grant)
         holds_one = fact.ticket_no in self.uses
-        if grant is None or holds_one or not grant.valid_at(fact.occurred_at) or grant.remaining < 1:
+        if grant is None or holds_one or not grant.holds_at(fact.occurred_at):
             self.broken.append(fact.ticket_no)
         if grant is not None:
+            sub = self.subscriptions.get(grant.source)
+            if sub is not None and sub.quote:  # the credit quoted counted this unit
+                self._drop_quote(sub, "unit_used", fact.occurred_at)
             grant.used += 1
             grant.takes.append((fact.occurred_at, fact.ticket_no, 1))
             self.uses[fact.ticket_no] = grant.id
@@ -171,13 +176,19 @@ class Book(Lifecycle):
             grant = self.grants[name]
             return not grant.ended and grant.until == at
         if kind == ABANDON:
-            return name in self.open
+            return name in self.open and not self.open[name].times_paid
+        if kind == QUOTE_END:
+            return name in self.open and self.subscriptions[self.charges[name].source].quote == name
         sub = self.subscriptions[name]
         if kind == LICENCE_END:
             return sub.state == "in_force" and sub.licence_end() == at
         if kind == LAPSE:
-            return sub.state == "past_due" and sub.month == detail
-        return sub.state == "in_force" and sub.month + 1 == detail
+            return sub.state == "past_due" and sub.month == detail and sub.grace_until == at
+        ends_unpaid = sub.state == "past_due" and sub.ends_on != "" and sub.boundary_at(detail) == at
+        return sub.month + 1 == detail and (sub.state == "in_force" or (ends_unpaid and self._ends_at(sub, detail)))
+
+    def _ends_at(self, sub: Subscription, month: int) -> bool:
+        return not sub.awaits_renewal and sub.boundary(month).isoformat() == sub.ends_on
 
     _HANDLERS: ClassVar[dict[type[f.Fact], Callable[[Book, Any], None]]] = {
         f.AccountOpened: _opened,
@@ -188,6 +199,23 @@ class Book(Lifecycle):
         f.PaymentRecorded: _paid_in,
         f.CancellationScheduled: _cancelled,
         f.CancellationWithdrawn: _withdrawn,
+        f.UpgradeAsked: Corrections._upgrade_asked,
+        f.DowngradeScheduled: Corrections._downgrade_scheduled,
+        f.TermChangeScheduled: Corrections._term_scheduled,
+        f.ChangeWithdrawn: Corrections._change_withdrawn,
+        f.PayByChanged: Corrections._pay_by_changed,
+        f.CardRegistered: Corrections._card_registered,
+        f.ChargeAttempted: Corrections._attempted,
+        f.AttemptRefused: Corrections._attempt_refused,
+        f.PaymentReversed: Corrections._reversed,
+        f.DiscountGiven: Corrections._discounted,
+        f.ChargeCancelled: Corrections._charge_cancelled,
+        f.DebtWrittenOff: Corrections._written_off,
+        f.CreditNoted: Corrections._credit_noted,
+        f.RefundAsked: Corrections._refund_asked,
+        f.RefundSettled: Corrections._refund_settled,
+        f.RefundRefused: Corrections._refund_refused,
+        f.MoneyApplied: Corrections._applied,
         f.TicketConsumed: _consumed,
         f.UnitGivenBack: _given_back,
     }

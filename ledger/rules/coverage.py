@@ -63,8 +63,9 @@ class Case:
     def overdue(self) -> str:
         """Return the id of the charge that is past due ("" = none): a renewal from its boundary on."""
         today = local_day(self.at, self.book.zone).isoformat()
-        for charge in pay_order(list(self.book.open.values())):
-            if charge.kind == "renewal" or charge.due_on < today:
+        past_due = self.book.past_due()
+        for charge in pay_order(self.book.open.values(), past_due):
+            if charge.id in past_due or charge.due_on < today:
                 return charge.id
         return ""
 

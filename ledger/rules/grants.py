@@ -22,6 +22,7 @@ class Grant:
         "id",
         "kind",
         "level",
+        "lost",
         "source",
         "starts",
         "takes",
@@ -41,6 +42,7 @@ class Grant:
         self.until = until
         self.source = source
         self.used = self.expired = self.voided = 0
+        self.lost = 0  # units voided because their payment was taken back: granted anew when it is paid again
         self.ended = ""  # "", "expired" or "voided": what happens to a unit that comes back
         self.takes: list[tuple[str, str, int]] = []
 
@@ -63,6 +65,10 @@ class Grant:
             used += change
             peak = max(peak, used) if instant > at else used
         return self.units - peak
+
+    def holds_at(self, at: str) -> bool:
+        """Whether a unit that is left may be taken at `at`."""
+        return self.starts <= at < self.until and self.remaining > 0
 
     def valid_at(self, at: str) -> bool:
         """Whether `at` lies in the validity and the units have not been taken back."""

@@ -12,10 +12,10 @@ from typing import ClassVar
 
 from ledger import facts as f
 from ledger.rules import terms
-from ledger.rules.charges import Charge, pay_order
+from ledger.rules.charges import Charge, Lot, pay_order
 from ledger.rules.grants import Grant
 from ledger.rules.money import split
-from ledger.rules.state import ABANDON, BOUNDARY, EXPIRE, LAPSE, LICENCE_END, State
+from ledger.rules.state import ABANDON, BOUNDARY, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, State
 from ledger.rules.subscriptions import Subscription, local_day, midnight
 
 
@@ -30,16 +30,15 @@ class Lifecycle(State):
         self._period(sub, at, at)
 
     def _renew(self, sub: Subscription, at: str) -> None:
-        sub.state, sub.unpaid = "in_force", ""
+        sub.state, sub.unpaid, sub.grace_until = "in_force", "", ""
         self._period(sub, sub.boundary_at(sub.month), at)
 
     def _period(self, sub: Subscription, starts: str, at: str) -> None:
         ends = sub.licence_end() if sub.kind == "licence" else sub.boundary_at(sub.month + sub.months)
         sub.period_from, sub.period_until = starts, ends
-        period = sub.month // sub.months
         self.journal.emit(
             self._due(
-                f.PlanRenewed, f"renew:{sub.id}:{period}", at, subscription=sub.id, period=period,
+                f.PlanRenewed, f"renew:{sub.prefix}:{sub.period}", at, subscription=sub.id, period=sub.period,
                 starts=starts, ends=sub.period_until,
             )
         )  # fmt: skip
@@ -51,7 +50,7 @@ class Lifecycle(State):
         until = min(boundary, sub.licence_end())
         self._grant(
             Grant(
-                f"{sub.id}-m{sub.month}", kind="plan", level=sub.level, units=sub.units, starts=at,
+                f"{sub.prefix}-m{sub.month}", kind="plan", level=sub.level, units=sub.units, starts=at,
                 until=until, source=sub.id,
             ),
             due=True,
@@ -77,33 +76,55 @@ class Lifecycle(State):
         heappush(self.agenda, (midnight(abandoned, self.zone), ABANDON, charge.id, 0))
         self._spend_credit(fact.occurred_at)
 
-    def _pay(self, charge: Charge, part: int, at: str) -> None:
-        charge.paid += part
-        if charge.due:
-            return
+    def _pay(self, charge: Charge, lots: list[Lot], at: str) -> None:
+        for origin, amount in lots:
+            charge.paid += amount
+            charge.parts.append((origin, amount))
+        if not charge.due:
+            self._settle(charge, at)
+
+    def _settle(self, charge: Charge, at: str) -> None:
         charge.paid_at = at
+        charge.times_paid += 1
         del self.open[charge.id]
-        self.journal.emit(self._due(f.ChargePaid, f"paid:{charge.id}", at, charge=charge.id, amount=charge.gross))
-        if charge.kind == "addon":
+        again = f":{charge.times_paid}" if charge.times_paid > 1 else ""
+        key = f"paid:{charge.id}{again}"
+        self.journal.emit(self._due(f.ChargePaid, key, at, charge=charge.id, amount=charge.total))
+        if again:
+            self._paid_again(charge, at)
+        elif charge.kind == "addon":
             self._grant_addon(charge.id, charge.level, charge.units, at)
-        elif charge.kind == "purchase":
-            self._start(self.subscriptions[charge.source], at)
+        elif charge.kind == "upgrade":
+            self._upgrade(charge, at)
         else:
-            self._renew(self.subscriptions[charge.source], at)
+            sub = self.subscriptions[charge.source]
+            sub.settled_by = charge.id
+            if charge.kind == "purchase":
+                self._start(sub, at)
+            else:
+                self._renew(sub, at)
+
+    def _upgrade(self, charge: Charge, at: str) -> None:
+        raise NotImplementedError
+
+    def _paid_again(self, charge: Charge, at: str) -> None:
+        raise NotImplementedError
 
     def _spend_credit(self, at: str) -> None:
-        for charge in pay_order(list(self.open.values())):
-            part = min(charge.due, self.purse.credit)
-            if part:
-                self.purse.credit -= part
-                self._pay(charge, part, at)
+        if not self.purse.lots:
+            return
+        for charge in pay_order(self.open.values(), self.past_due()):
+            lots = self.purse.take(charge.due)
+            if lots:
+                self._pay(charge, lots, at)
 
     def _void(self, charge: Charge, cause: str, at: str) -> None:
         self.open.pop(charge.id, None)
         charge.voided_at, charge.void_cause = at, cause
         self.journal.emit(self._due(f.ChargeVoided, f"void:{charge.id}", at, charge=charge.id, cause=cause))
-        self.purse.credit += charge.paid
-        if charge.paid:
+        freed, charge.parts, charge.paid = charge.parts, [], 0
+        if freed:
+            self.purse.keep(freed)
             self._spend_credit(at)
 
     def late_money(self) -> bool:
@@ -115,28 +136,30 @@ class Lifecycle(State):
         sub = self.subscriptions[name]
         month = sub.month + 1
         day = sub.boundary(month)
-        if sub.kind == "licence" or month % sub.months:
+        if sub.kind == "licence" or (month - sub.period_month) % sub.months:
             sub.month = month
             self._grant_month(sub, at)
         elif sub.ends_on == day.isoformat() and not sub.undoes:
             self._end(sub, "cancelled", at)
         else:
-            sub.month = month
+            sub.month = sub.period_month = month
+            sub.period += 1
             self._renewal(sub, day, at)
             if sub.ends_on == day.isoformat():
                 self._undo_renewal(sub, at)
 
     def _renewal(self, sub: Subscription, day: date, at: str) -> None:
         sub.state = "past_due"
-        period = sub.month // sub.months
-        charge_id = f"{sub.id}-r{period}"
+        charge_id = f"{sub.prefix}-r{sub.period}"
+        self._change(sub, charge_id, at)
         promised = self.journal.recorded.get(f"charge:{charge_id}")
-        if isinstance(promised, f.ChargeRaised):
+        if isinstance(promised, f.ChargeRaised) and promised.level == sub.level:
             units, gross = promised.units, promised.gross
         else:
             units, gross = self.prices.renewal_price(sub.level, sub.term, day, self.currency)
         sub.units = units
         if gross == 0:
+            sub.settled_by = ""
             self._renew(sub, at)
             return
         parts = split(gross)
@@ -151,14 +174,32 @@ class Lifecycle(State):
                 level=sub.level, units=units, gross=gross, net=parts.net, tax=parts.tax, due_on=charge.due_on,
             )
         )  # fmt: skip
-        heappush(self.agenda, (midnight(terms.grace_end(day), self.zone), LAPSE, sub.id, sub.month))
+        self._grace(sub, day)
         self._spend_credit(at)
+
+    def _grace(self, sub: Subscription, day: date) -> None:
+        """Count grace from local `day`: the plan lapses when it is over (rule 7)."""
+        sub.grace_until = midnight(terms.grace_end(day), self.zone)
+        heappush(self.agenda, (sub.grace_until, LAPSE, sub.id, sub.month))
+
+    def _change(self, sub: Subscription, charge_id: str, at: str) -> None:
+        """Let a scheduled downgrade or change of term take effect with the renewal (rule 8)."""
+        if not (sub.next_level or sub.next_term):
+            return
+        sub.level, sub.term = sub.next_level or sub.level, sub.next_term or sub.term
+        sub.next_level = sub.next_term = ""
+        self.journal.emit(
+            self._due(
+                f.PlanChanged, f"change:{charge_id}", at, subscription=sub.id, level=sub.level, term=sub.term,
+                cause="renewed",
+            )
+        )  # fmt: skip
 
     def _undo_renewal(self, sub: Subscription, at: str) -> None:
         """Asked in time, typed after the renewal: its units are voided, its money becomes credit (rule 6)."""
         for grant in [g for g in self.live.values() if g.source == sub.id]:
             self._finish(grant, "voided", at)
-        charge = self.charges.get(sub.unpaid or f"{sub.id}-r{sub.month // sub.months}")
+        charge = self.charges.get(sub.unpaid or sub.settled_by)
         sub.state, sub.ended_at, sub.unpaid = "cancelled", at, ""
         self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause="cancelled"))
         if charge is not None:
@@ -169,8 +210,15 @@ class Lifecycle(State):
         sub.ended_at = at
         self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause=cause))
         unpaid, sub.unpaid = sub.unpaid, ""
+        self._drop_quote(sub, cause, at)
         if unpaid:
             self._void(self.charges[unpaid], cause, at)
+
+    def _drop_quote(self, sub: Subscription, cause: str, at: str) -> None:
+        """Let an upgrade that was asked for and not paid fall away."""
+        quote, sub.quote = sub.quote, ""
+        if quote in self.open:
+            self._void(self.open[quote], cause, at)
 
     def _expire(self, name: str, at: str) -> None:
         grant = self.grants[name]
@@ -180,23 +228,34 @@ class Lifecycle(State):
         self._end(self.subscriptions[name], "licence_ended", at)
 
     def _abandon(self, name: str, at: str) -> None:
-        charge = self.charges[name]
+        self._give_up(self.charges[name], "abandoned", at)
+
+    def _give_up(self, charge: Charge, cause: str, at: str) -> None:
+        """Void a charge that was never paid, and with a purchase its plan."""
         if charge.kind == "purchase":
             sub = self.subscriptions[charge.source]
             sub.state, sub.ended_at = "abandoned", at
-            self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause="abandoned"))
-        self._void(charge, "abandoned", at)
+            self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause=cause))
+        self._void(charge, cause, at)
+
+    def _quote_ends(self, name: str, at: str) -> None:
+        self._drop_quote(self.subscriptions[self.charges[name].source], "quote_ended", at)
 
     def _lapse(self, name: str, at: str) -> None:
         sub = self.subscriptions[name]
-        # A card that has not answered keeps the plan past due until a refusal settles it (rule 7).
-        if sub.pay_by != "card":
+        if not self.awaits_card(sub):
             self._end(sub, "lapsed", at)
+
+    def awaits_card(self, sub: Subscription) -> bool:
+        """Whether a renewal's card has an attempt without answer, or none with one: it cannot lapse yet (rule 7)."""
+        states = {attempt.state for attempt in self.attempts.values() if attempt.charge == sub.unpaid}
+        return sub.pay_by == "card" and sub.awaits_renewal and ("asked" in states or not states)
 
     _STEPS: ClassVar[dict[int, Callable[[Lifecycle, str, str], None]]] = {
         EXPIRE: _expire,
         LICENCE_END: _licence_ends,
         ABANDON: _abandon,
+        QUOTE_END: _quote_ends,
         LAPSE: _lapse,
         BOUNDARY: _boundary,
     }

@@ -7,13 +7,14 @@ from heapq import heappush
 from typing import Any, Protocol
 
 from ledger import facts as f
+from ledger.rules.cards import Attempt
 from ledger.rules.charges import Charge, Purse
 from ledger.rules.grants import Grant
 from ledger.rules.journal import Journal
 from ledger.rules.subscriptions import Subscription
 
 # At one instant: what ends, then what is given up, then what begins (facts of people come after all of them).
-EXPIRE, LICENCE_END, ABANDON, LAPSE, BOUNDARY = range(5)
+EXPIRE, LICENCE_END, ABANDON, QUOTE_END, LAPSE, BOUNDARY = range(6)
 
 
 class Prices(Protocol):
@@ -35,8 +36,16 @@ class State:
         self.live: dict[str, Grant] = {}
         self.open: dict[str, Charge] = {}
         self.purse = Purse()
+        self.payments: dict[str, f.PaymentRecorded] = {}
+        self.refunds: dict[str, f.RefundAsked] = {}
+        self.settled_refunds: set[str] = set()
+        self.reversed: set[str] = set()
+        self.card = ""  # the token of the card at the gateway, and the fact that registered it
+        self.card_id = ""
+        self.card_since = ""
+        self.attempts: dict[str, Attempt] = {}
         self.uses: dict[str, str] = {}  # ticket -> grant of its unit, while not given back
-        self.broken: list[str] = []  # tickets whose unit was not there to take or to give back (a late fact)
+        self.broken: list[str] = []  # tickets whose unit (or refunds whose money) was not there, because of a late fact
         self.journal = Journal()
         self.agenda: list[tuple[str, int, str, int]] = []
         self.last_change = ""
@@ -60,6 +69,10 @@ class State:
     def licence(self) -> Subscription | None:
         """Return the latest licence's subscription, live or not."""
         return next((s for s in reversed(self.subscriptions.values()) if s.kind == "licence"), None)
+
+    def past_due(self) -> set[str]:
+        """Return the charges on which a plan is past due: money pays them first."""
+        return {s.unpaid for s in self.subscriptions.values() if s.state == "past_due"}
 
     def in_force(self) -> list[Subscription]:
         """Return the subscriptions whose current period is paid (or free with a licence)."""

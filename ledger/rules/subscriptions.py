@@ -27,8 +27,9 @@ def local_day(at: str, zone: str) -> date:
 class Subscription:
     """One plan bought or licensed. `state`: pending, in_force, past_due, lapsed, cancelled or abandoned.
 
-    `month` is the index of the monthly boundary last reached (0 at the start); a period begins at every
-    `months`-th boundary. `ends_on` is a local date as text, "" when no end is scheduled.
+    `month` is the index of the monthly boundary last reached (0 at the start), `period_month` that of the boundary at
+    which the running (or unpaid) period begins; it runs for `months`. An upgrade begins a new `turn` with a new
+    anchor. `ends_on` is a local date as text, "" when no end is scheduled.
     """
 
     id: str
@@ -41,13 +42,21 @@ class Subscription:
     state: str = "pending"
     units: int = 0
     anchor: date = date.min
+    turn: int = 1
     month: int = 0
+    period: int = 0
+    period_month: int = 0
     period_from: str = ""
     period_until: str = ""
     ends_on: str = ""
     undoes: bool = False
+    next_level: str = ""
+    next_term: str = ""
+    quote: str = ""  # the open charge of an upgrade asked for
+    settled_by: str = ""  # the charge that pays for the running period, "" when it was free
     licence_until: str = ""
     unpaid: str = ""
+    grace_until: str = ""
     ended_at: str = ""
 
     @property
@@ -56,9 +65,24 @@ class Subscription:
         return terms.TERM_MONTHS[self.term]
 
     @property
+    def months_next(self) -> int:
+        """The length in months of the periods after the next renewal."""
+        return terms.TERM_MONTHS[self.next_term or self.term]
+
+    @property
+    def prefix(self) -> str:
+        """What the names of its grants and charges begin with: each turn has its own."""
+        return self.id if self.turn == 1 else f"{self.id}.{self.turn}"
+
+    @property
     def live(self) -> bool:
         """Whether it still binds the account: pending, in force or past due."""
         return self.state in ("pending", "in_force", "past_due")
+
+    @property
+    def awaits_renewal(self) -> bool:
+        """Whether it is past due on a renewal that was never paid: its new period has not begun."""
+        return self.state == "past_due" and self.unpaid != self.settled_by
 
     def boundary(self, month: int) -> date:
         """Return the local date of monthly boundary `month`, counted from the original anchor."""
@@ -70,23 +94,29 @@ class Subscription:
 
     def next_renewal(self) -> date:
         """Return the local date on which the running (or the unpaid) period gives way to the next."""
-        if self.state == "past_due":
+        if self.awaits_renewal:
             return self.boundary(self.month)
-        return self.boundary((self.month // self.months + 1) * self.months)
+        return self.boundary(self.period_month + self.months)
+
+    def _past_renewal(self, month: int) -> int:
+        """Return how many months `month` lies past the next renewal's, negative before it."""
+        return month - self.period_month - (0 if self.awaits_renewal else self.months)
 
     def renewals_after(self, day: date) -> date:
         """Return the period boundary that follows the period boundary `day`."""
-        return self.boundary(terms.month_index(self.anchor, day) + self.months)
+        return self.boundary(terms.month_index(self.anchor, day) + self.months_next)
 
     def period_end(self, day: date) -> date:
         """Return the last period boundary up to `day`, the next renewal when that lies behind."""
         month = terms.month_index(self.anchor, day)
-        return max(self.next_renewal(), self.boundary(month - month % self.months))
+        past = self._past_renewal(month)
+        return self.next_renewal() if past < 0 else self.boundary(month - past % self.months_next)
 
     def is_period_boundary(self, day: date) -> bool:
-        """Whether `day` is a boundary at which a period ends."""
+        """Whether `day` is the next renewal or a boundary after it at which a period ends."""
         month = terms.month_index(self.anchor, day)
-        return month > 0 and self.boundary(month) == day and month % self.months == 0
+        past = self._past_renewal(month)
+        return past >= 0 and self.boundary(month) == day and past % self.months_next == 0
 
     def licence_end(self) -> str:
         """Return the instant at which a licence's plan is over: the midnight after its recorded date."""
