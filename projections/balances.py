@@ -10,6 +10,8 @@ from typing import Any
 
 from ledger.answers import subscription_shown
 from ledger.application import Ledger
+from ledger.rules.book import Book
+from ledger.rules.cards import earliest
 from ledger.rules.instants import to_iso
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -30,9 +32,11 @@ BALANCES = Table(
         ("remaining", "bigint"),
         ("at", "text"),
         ("next_due", "text"),
+        ("next_attempt", "text"),
     ),
-    (("account",), ("next_due",)),
+    (("account",), ("next_due", "account"), ("next_attempt", "account")),
 )
+_SHOWN = BALANCES.names[1:-1]  # when a card is asked next is the scheduler's affair
 GRANTS = Table(
     "r_grants",
     (
@@ -78,7 +82,8 @@ def rows(stream: Stream) -> Rows:
         sum(g.voided for g in grants),
         sum(g.remaining for g in grants),
         stream.as_of,
-        book.next_due(),
+        _next_due(book, stream.as_of),
+        next_attempt(book, stream.as_of),
     )
     return {
         BALANCES.name: [balance],
@@ -95,14 +100,27 @@ def rows(stream: Stream) -> Rows:
     }  # fmt: skip
 
 
-MODEL = ReadModel("balances", 1, "account/", (BALANCES, GRANTS, UNITS), rows)
+def _next_due(book: Book, as_of: str) -> str:
+    """Return the instant of what is due and not recorded, else of what falls due next.
+
+    A row may be recorded at an instant before which something fell due that its writer did not see yet: the clock
+    was read before the append lock was held. Without the first half, no sweep would look for it.
+    """
+    return min([book.next_due(), *(fact.occurred_at for fact in book.journal.missing(as_of))])
+
+
+def next_attempt(book: Book, as_of: str) -> str:
+    """Return the instant at which its card is to be charged next, or asked about: of an attempt without an answer."""
+    return min([earliest(book.due_attempts(as_of)), *(attempt.asked_at for attempt in book.unanswered())])
+
+
+MODEL = ReadModel("balances", 2, "account/", (BALANCES, GRANTS, UNITS), rows)
 
 
 def accounts(read: Store, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:
     """Return accounts in order of their number, from behind `after`, with what each has left."""
-    names = BALANCES.names[1:]
-    sql = f"SELECT {', '.join(names)} FROM r_balances WHERE account > ? ORDER BY account LIMIT ?"
-    return [dict(zip(names, row, strict=True)) for row in read.query(sql, [after, limit])]
+    sql = f"SELECT {', '.join(_SHOWN)} FROM r_balances WHERE account > ? ORDER BY account LIMIT ?"
+    return [dict(zip(_SHOWN, row, strict=True)) for row in read.query(sql, [after, limit])]
 
 
 def as_of_now(ledger: Ledger, row: dict[str, Any], now: str) -> dict[str, Any]:
@@ -123,12 +141,36 @@ def as_of_now(ledger: Ledger, row: dict[str, Any], now: str) -> dict[str, Any]:
 
 def balance_row(read: Store, account: str) -> dict[str, Any] | None:
     """Return one account's row, None when there is none."""
-    names = BALANCES.names[1:]
-    found = read.query(f"SELECT {', '.join(names)} FROM r_balances WHERE account = ?", [account])
-    return dict(zip(names, found[0], strict=True)) if found else None
+    found = read.query(f"SELECT {', '.join(_SHOWN)} FROM r_balances WHERE account = ?", [account])
+    return dict(zip(_SHOWN, found[0], strict=True)) if found else None
 
 
-def due_by(read: Store, instant: str, *, limit: int) -> list[str]:
-    """Return the numbers of accounts on which something falls due by `instant`, soonest first."""
-    sql = "SELECT account FROM r_balances WHERE next_due <= ? ORDER BY next_due, account LIMIT ?"
-    return [row[0] for row in read.query(sql, [instant, limit])]
+Mark = tuple[str, str]  # the instant at which something falls due, and the account on which it does
+START: Mark = ("", "")
+
+
+def due_by(read: Store, instant: str, *, after: Mark = START, limit: int) -> list[Mark]:
+    """Return where something falls due by `instant`, soonest first, from behind `after`."""
+    return _marks(read, "next_due", instant, after, limit)
+
+
+def attempts_by(read: Store, instant: str, *, after: Mark = START, limit: int) -> list[Mark]:
+    """Return where a card is to be charged or asked about by `instant`, soonest first, from behind `after`."""
+    return _marks(read, "next_attempt", instant, after, limit)
+
+
+def _marks(read: Store, column: str, instant: str, after: Mark, limit: int) -> list[Mark]:
+    sql = (
+        f"SELECT {column}, account FROM r_balances WHERE {column} <= ? AND ({column}, account) > (?, ?)"
+        f" ORDER BY {column}, account LIMIT ?"
+    )
+    return [(at, account) for at, account in read.query(sql, [instant, *after, limit])]
+
+
+def waiting(read: Store, instant: str) -> tuple[int, int]:
+    """Return on how many accounts something has fallen due by `instant` unrecorded, and a card is to be asked."""
+    due, attempts = (
+        read.query(f"SELECT count(*) FROM r_balances WHERE {column} <= ?", [instant])[0][0]
+        for column in ("next_due", "next_attempt")
+    )
+    return int(due), int(attempts)

@@ -1,18 +1,36 @@
-"""`supportledger scheduler once`: the sweep, run by hand or by the system's own timer."""
+"""`supportledger scheduler once|run`: the jobs, run once by hand or by the system's timer, or at intervals."""
 
 from __future__ import annotations
 
+import contextlib
+import sys
+from collections.abc import Iterator, Sequence
+from typing import Any
+
 import click
 
+from ledger.application import Ledger
 from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_record
+from ledger.errors import Refused
+from ledger.rules.instants import parse_instant, show, to_iso
 from projections.projector import Projector
-from scheduler.sweep import record_due
+from scheduler import jobs
 
 
 def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(scheduler_group)
+
+
+@contextlib.contextmanager
+def _projecting(ctx: click.Context) -> Iterator[tuple[Ledger, Projector]]:
+    with ledger_of(ctx) as ledger:
+        projector = Projector(ledger.store, ledger.catalogue)
+        try:
+            yield ledger, projector
+        finally:
+            projector.close()
 
 
 @click.group("scheduler")
@@ -21,15 +39,41 @@ def scheduler_group() -> None:
 
 
 @scheduler_group.command("once")
+@click.option("--at", metavar="INSTANT", help="como si fuera entonces · as if it ran then (RFC 3339, not ahead)")
+@click.option("--job", "names", multiple=True, metavar="NAME", help=", ".join(jobs.JOBS))
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def once(ctx: click.Context, as_json: bool) -> None:
-    """Registrar lo vencido hasta ahora · record what has fallen due by now; again: nothing more."""
-    with ledger_of(ctx) as ledger:
-        projector = Projector(ledger.store, ledger.catalogue)
-        try:
+def once(ctx: click.Context, at: str | None, names: Sequence[str], as_json: bool) -> None:
+    """Correr las tareas una vez · run the jobs once, in their order; again: nothing more. Exit 1 when one failed."""
+    chosen = jobs.in_order(names)
+    with _projecting(ctx) as (ledger, projector):
+        now = _instant(ledger, at)
+        outcomes = []
+        for name in chosen:
             with progress_bar(None) as tick:
-                summary = record_due(ledger, projector, tick)
-        finally:
-            projector.close()
-    show_record(summary, ctx.obj["lang"], as_json)
+                outcomes.append(jobs.run(name, ledger, projector, now=now, progress=tick))
+        answer: dict[str, Any] = {
+            "at": show(now, ledger.catalogue.zone),
+            **_sums(outcomes),
+            "jobs": [outcome.as_json() for outcome in outcomes],
+        }
+    show_record(answer, ctx.obj["lang"], as_json)
+    if any(outcome.error for outcome in outcomes):
+        sys.exit(1)
+
+
+def _instant(ledger: Ledger, at: str | None) -> str:
+    """Return the instant to run at: the ledger's now, or one before it; Refused for one ahead."""
+    now = ledger.clock.now()
+    if at is None:
+        return now
+    wanted = to_iso(parse_instant(at, "at"))
+    if wanted > now:
+        raise Refused("ahead_of_now", at=wanted, now=now)
+    return wanted
+
+
+def _sums(outcomes: Sequence[jobs.Outcome]) -> dict[str, int]:
+    """Return the counts of the fall-due sweep, both its runs together."""
+    due = [outcome.summary for outcome in outcomes if outcome.job == "due"]
+    return {name: sum(summary.get(name, 0) for summary in due) for name in ("accounts", "facts")} if due else {}
