@@ -247,7 +247,7 @@ def test_only_a_payment_that_came_can_be_given_back(sandbox: Sandbox) -> None:
     assert sandbox.taken() == {"GTQ": 50_000}
     assert sandbox.refund(another("r5", at=LATER), late).outcome == "succeeded"
     given_back = sandbox.look_up("r5", LATER).gateway_reference
-    assert sandbox.refund(another("r6"), given_back).code == "unknown_payment", "a refund is no payment"
+    assert sandbox.refund(another("r6", at=LATER), given_back).code == "unknown_payment", "a refund is no payment"
 
 
 def test_currencies_are_never_mixed(sandbox: Sandbox) -> None:
