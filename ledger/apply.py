@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
+from ledger.clock import advance
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.fields import Instant, parse_fields
+from ledger.rules.durations import add_span, is_span, parse_span
 from ledger.rules.instants import from_iso, show
 
 MAX_LINE = 1_048_576
@@ -119,11 +121,26 @@ def _run(ledger: Ledger, data: Answer, default_by: str) -> Answer:
 def _clock(ledger: Ledger, value: Any, rest: Answer) -> Answer:
     for name, extra in rest.items():
         raise Malformed(name, extra, "remedy_unknown_field", known="clock")
+    return move_clock(ledger, value)
+
+
+def move_clock(
+    ledger: Ledger, value: Any, field: str = "clock", *, progress: Callable[[int], None] | None = None
+) -> Answer:
+    """Move the test clock to an instant, by a span such as `3mo`, or let it `run`; return where it stands.
+
+    What falls due on the way happens, each at its own instant, and is counted in the answer. Malformed names `field`;
+    Refused and Unavailable as `ledger.clock.advance` says.
+    """
+    zone = ledger.catalogue.zone
     if value == "run":
-        now = ledger.clock.run()
+        return {"ok": True, "now": show(ledger.clock.run(), zone)}
+    if isinstance(value, str) and is_span(value):
+        to = add_span(from_iso(ledger.clock.now()), parse_span(value, field), zone, field)
     else:
-        now = ledger.clock.move(from_iso(Instant().parse(value, "clock")))
-    return {"ok": True, "now": show(now, ledger.catalogue.zone)}
+        to = from_iso(Instant().parse(value, field))
+    happened = advance(ledger, to, progress=progress)
+    return {"ok": True, "now": show(ledger.clock.now(), zone), **happened}
 
 
 def is_malformed(answer: Answer) -> bool:

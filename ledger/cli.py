@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from ledger.apply import answers, bounded_lines, is_malformed, refusal
+from ledger.cli_clock import clock_group
 from ledger.cli_commands import command_groups, help_text, question_commands
 from ledger.cli_context import ledger_of
 from ledger.cli_import import import_command
@@ -93,26 +94,9 @@ def status_command(ctx: click.Context, as_json: bool) -> None:
             "catalogue": str(settings.catalogue.name) if settings.catalogue else "catalogue.toml",
             "warnings": [text(key, lang) for key in store.warnings()],
         }
+        for point in sorted(entry_points(group="supportledger.status"), key=lambda p: p.name):
+            state |= point.load()(ledger)
     show_record(state, lang, as_json)
-
-
-@root.group("clock")
-def clock_group() -> None:
-    """Reloj de prueba · the test clock (only of a ledger made by migrate --test-clock)."""
-
-
-@clock_group.command("set")
-@click.argument("instant")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_context
-def clock_set(ctx: click.Context, instant: str, as_json: bool) -> None:
-    """Mover el reloj hacia adelante · move the clock forward; INSTANT is RFC 3339 or `run`."""
-    line = json.dumps({"clock": instant}).encode()
-    with ledger_of(ctx) as ledger:
-        answer = next(answers(ledger, [line], lang=ctx.obj["lang"]))
-    show_record(answer, ctx.obj["lang"], as_json)
-    if not answer["ok"]:
-        sys.exit(2 if is_malformed(answer) else 1)
 
 
 def vocabulary() -> str:
@@ -124,13 +108,13 @@ def vocabulary() -> str:
             lines.append(f'{word} "{name}": {fields}')
             lines.append(f"    {help_text(f'{word}_{name}')}")
     common = ", ".join(f"{field.name}?" for field in COMMON)
-    return "\n".join([*lines, f"do …: {common}", 'clock "2026-03-01T00:00:00-06:00" | "run"'])
+    return "\n".join([*lines, f"do …: {common}", 'clock "2026-03-01T00:00:00-06:00" | "1mo2d" | "run"'])
 
 
 def assemble() -> click.Group:
     """Return the root command with every package's commands added."""
     apply_command.epilog = vocabulary()
-    for command in (terms_command, calendar_group, import_command, token_group):
+    for command in (clock_group, terms_command, calendar_group, import_command, token_group):
         root.add_command(command)
     for command in (*command_groups(), *question_commands()):
         root.add_command(command)

@@ -1,16 +1,24 @@
 """The ledger's clock: the machine's, or a test clock kept in the database and moved by command only.
 
-Only edges read it; rules get instants passed in.
+Only edges read it; rules get instants passed in. `advance` moves it through time: what falls due on the way happens,
+each at its own instant, by whoever stands behind the entry points `supportledger.clock` (the scheduler).
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import cache
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any
 
 from ledger.errors import Refused
 from ledger.rules.instants import from_iso, to_iso
 from ledger.store import Store
+
+if TYPE_CHECKING:
+    from ledger.application import Ledger
 
 _META = "test_clock"
 
@@ -27,6 +35,11 @@ class Clock:
         """Whether this ledger was made by `migrate --test-clock`."""
         return bool(self._read())
 
+    @property
+    def state(self) -> str:
+        """How it goes: `real`, or of a test clock `unset` (the machine's time), `frozen` or `running`."""
+        return self._read().partition(" ")[0] or "real"
+
     def now(self) -> str:
         """Return the ledger's now, UTC, to the microsecond."""
         state = self._read() if self._state is None or self._state else ""
@@ -39,13 +52,23 @@ class Clock:
         return to_iso(datetime.now(UTC))
 
     def move(self, to: datetime) -> str:
-        """Freeze the test clock at `to` (aware); Refused for a real ledger or a move back."""
+        """Freeze the test clock at `to` (aware), and nothing else happens; Refused as `floor` says."""
+        self.floor(to)
+        return self.stand(to_iso(to))
+
+    def floor(self, to: datetime) -> str:
+        """Return from where it would be moved to `to`; Refused for a real ledger or a move back."""
         self._must_be_test()
         target = to_iso(to)
-        floor = self.now() if self._read() != "unset" else self._store.last_recorded_at()
+        floor = self.now() if self._state != "unset" else self._store.last_recorded_at()
         if target < floor:
             raise Refused("clock_moved_back", now=floor, to=target)
-        return self._write(f"frozen {target}")
+        return floor
+
+    def stand(self, at: str) -> str:
+        """Freeze it at canonical instant `at`, which the caller has checked; return that."""
+        self._write(f"frozen {at}")
+        return at
 
     def run(self) -> str:
         """Let the test clock run from where it stands; Refused for a real ledger."""
@@ -64,7 +87,28 @@ class Clock:
             self._state = self._store.meta(_META)
         return self._state
 
-    def _write(self, state: str) -> str:
+    def _write(self, state: str) -> None:
         self._store.set_meta(_META, state)
         self._state = state
-        return self.now()
+
+
+@cache
+def _through_time() -> Callable[..., dict[str, Any]]:
+    for point in entry_points(group="supportledger.clock"):
+        found: Callable[..., dict[str, Any]] = point.load()
+        return found
+    return _plainly
+
+
+def _plainly(ledger: Ledger, to: datetime, *, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
+    ledger.clock.move(to)
+    return {}
+
+
+def advance(ledger: Ledger, to: datetime, *, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
+    """Move the test clock to `to` (aware) through everything that falls due until then; return counts of it.
+
+    Refused for a real ledger (`no_test_clock`) or a move back (`clock_moved_back`); Unavailable while another process
+    moves it. `progress` is told how many accounts were looked at.
+    """
+    return _through_time()(ledger, to, progress=progress)

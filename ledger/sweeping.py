@@ -50,8 +50,13 @@ def sweep(ledger: Ledger, numbers: Sequence[str], *, now: str) -> dict[str, Swep
 def one(ledger: Ledger, number: str, *, now: str) -> Swept:
     """Record one account's due facts through the cache of accounts; NotFound when there is none."""
     facts = ledger.record_due(number, now=now)
+    return standing(ledger, number, now=now)._replace(facts=facts)
+
+
+def standing(ledger: Ledger, number: str, *, now: str) -> Swept:
+    """Say when something falls due next on an account, as the log has it; NotFound when there is none."""
     with ledger.accounts.existing(number) as account:
-        return _standing(account, facts, now)
+        return _standing(account, 0, now)
 
 
 def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Swept]:
@@ -84,7 +89,8 @@ def _load(ledger: Ledger, numbers: Sequence[str]) -> Iterator[Account]:
 
 
 def _standing(account: Account, facts: int, now: str) -> Swept:
-    """Say what comes next on an account whose due facts are recorded up to `now`."""
+    lacking = [fact.occurred_at for fact in account.unrecorded(now)]
     book = account.whole(now)
     unanswered = [attempt.asked_at for attempt in book.unanswered()]
-    return Swept(facts, book.next_due(), min([earliest(book.due_attempts(now)), *unanswered]))
+    attempt = min([earliest(book.due_attempts(now)), *unanswered])
+    return Swept(facts, min([book.next_due(), *lacking]), attempt)

@@ -43,10 +43,18 @@ def catch_up(ledger: Ledger, projector: Projector, *, now: str, progress: Progre
     return {}
 
 
+def notices(ledger: Ledger, projector: Projector, *, now: str, progress: Progress | None = None) -> dict[str, int]:
+    """Put what is to be told into the outbox and send it."""
+    from scheduler.outbox import fill_and_send  # here: mail and TLS are for those who send
+
+    return fill_and_send(ledger, projector, now=now, progress=progress)
+
+
 JOBS: dict[str, Job] = {
     "due": sweep.record_due,
     "cards": cards.collect,
     "lookups": cards.collect,  # one command an account does both: it asks again about what has no answer yet
+    "notices": notices,
     "projections": catch_up,
 }
 # An answer of the gateway may let a plan lapse or renew: so what is due is recorded again behind the cards.

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from ledger.cli import assemble, main
 from ledger.commands import COMMANDS, QUESTIONS
 from ledger.errors import LedgerError
+from ledger.store import open_store
 
 Cli = Callable[..., Result]
 
@@ -174,9 +175,11 @@ def test_projections_rebuild_check_and_report(cli: Cli) -> None:
     ]
 
 
-def test_the_sweep_records_what_fell_due_once(cli: Cli) -> None:
+def test_the_sweep_records_what_fell_due_once(cli: Cli, store_url: str) -> None:
     sold_and_paid(cli)
-    cli("clock", "set", "2026-03-01T09:00:00-06:00")
+    store = open_store(store_url)
+    store.set_meta("test_clock", "frozen 2026-03-01T15:00:00.000000Z")  # unlike `clock set`, nothing happens
+    store.close()
     before = answer(cli("balance", "C-1", "--json"))
     assert before["not_yet_recorded"] > 0
     swept = answer(cli("scheduler", "once", "--json"))

@@ -1,0 +1,232 @@
+"""A test clock moved through time: whatever falls due on the way happens at its own instant, jobs included.
+
+The clock stands at each instant at which something falls due while that instant's jobs run, so that is when it is
+recorded. The accounts that come next stand in a heap in memory: filled from the balances' read model (a short log is
+read itself), then kept up from the log, so that moving a clock on which nothing is due costs a look at the log's end.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from heapq import heapify, heappop, heappush
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ledger import sweeping
+from ledger.application import Ledger
+from ledger.errors import Unavailable
+from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.subscriptions import FAR
+from ledger.store import Store
+from ledger.sweeping import Swept
+from projections import balances
+from projections.projector import Projector
+
+Progress = Callable[[int], None]
+
+_AHEAD = timedelta(days=32)  # how far beyond the target accounts are kept in mind: a month of small moves
+_FEW = 2000  # rows of the log that are looked at one by one; beyond, the read model is asked
+_PAGE = 5000
+_FIRST_PAUSE, _LAST_PAUSE = timedelta(minutes=1), timedelta(days=1)  # between two look-ups of one attempt
+_PREFIX = "account/"
+
+
+def advance(
+    ledger: Ledger, to: datetime, *, projector: Projector | None = None, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Move the clock to `to` (aware); return counts of `instants`, `accounts`, `facts`, and of what the jobs did.
+
+    Refused for a real ledger (`no_test_clock`) and for a move back (`clock_moved_back`); Unavailable (`clock_moving`)
+    while another moves it. What has fallen due before and was not recorded happens first, at the present instant.
+    """
+    ledger.clock.floor(to)
+    with ledger.store.locked("clock") as held:
+        if not held:
+            raise Unavailable("clock_moving")
+        journey = _Journey(ledger, _agendas.setdefault(ledger, Agenda()), projector, progress)
+        try:
+            journey.move(ledger.clock.floor(to), to)
+        finally:
+            journey.close()
+    return dict(journey.done)
+
+
+class Agenda:
+    """Which account comes next, for one ledger: kept from one move of its clock to the next."""
+
+    def __init__(self) -> None:
+        self.seen = 0  # the log's position up to which this is right
+        self.until = ""  # accounts whose next instant lies behind it are not kept
+        self._next: dict[str, str] = {}
+        self._heap: list[tuple[str, str]] = []
+        self._pauses: dict[str, timedelta] = {}
+        self.told = -1  # the log's position whose notices are in the outbox
+        self.tells = ""  # the instant of the next notice, FAR when there is none
+
+    def fill(self, marks: Iterable[tuple[str, str]], *, until: str, seen: int) -> None:
+        """Begin anew with (instant, account) pairs; the earliest of one account counts."""
+        self.until, self.seen = until, seen
+        self._next.clear()
+        for instant, number in marks:
+            self._next[number] = min(instant, self._next.get(number, FAR))
+        self._heap = [(instant, number) for number, instant in self._next.items()]
+        heapify(self._heap)
+
+    def put(self, number: str, swept: Swept, now: str) -> None:
+        """Keep when something falls due next on an account; a card that gave no answer is asked again, ever later."""
+        attempt = swept.next_attempt
+        if attempt <= now:
+            pause = self._pauses[number] = min(self._pauses.get(number, _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
+            attempt = to_iso(from_iso(now) + pause)
+        else:
+            self._pauses.pop(number, None)
+        self.set(number, min(swept.next_due, attempt))
+
+    def set(self, number: str, instant: str) -> None:
+        """Keep the instant at which an account comes next."""
+        if instant > self.until:
+            self._next.pop(number, None)
+        elif self._next.get(number) != instant:
+            self._next[number] = instant
+            heappush(self._heap, (instant, number))
+
+    def first(self) -> str:
+        """Return the next instant, FAR when none is kept."""
+        while self._heap and self._next.get(self._heap[0][1]) != self._heap[0][0]:
+            heappop(self._heap)
+        return self._heap[0][0] if self._heap else FAR
+
+    def take(self, by: str) -> list[str]:
+        """Take out the accounts whose instant has come."""
+        numbers = []
+        while self.first() <= by:
+            number = heappop(self._heap)[1]
+            del self._next[number]
+            numbers.append(number)
+        return numbers
+
+
+_agendas: WeakKeyDictionary[Ledger, Agenda] = WeakKeyDictionary()
+
+
+class _Journey:
+    """One move of the clock."""
+
+    def __init__(self, ledger: Ledger, agenda: Agenda, projector: Projector | None, progress: Progress | None) -> None:
+        self.done: Counter[str] = Counter(instants=0, accounts=0, facts=0)
+        self._ledger, self._agenda = ledger, agenda
+        self._given, self._own = projector, projector is None
+        self._progress = progress
+        self._now = ""
+        self._tells = False  # whether anybody wants to be told: without, read models are left alone
+
+    def close(self) -> None:
+        """Close what was opened for this move."""
+        if self._own and self._given is not None:
+            self._given.close()
+
+    @property
+    def _projector(self) -> Projector:
+        if self._given is None:  # most moves need none
+            self._given = Projector(self._ledger.store, self._ledger.catalogue)
+        return self._given
+
+    def move(self, floor: str, to: datetime) -> None:
+        target, self._now = to_iso(to), floor
+        self._tells = _has_readers(self._ledger.store)
+        self._refresh(target, to)
+        self._notice()
+        while (instant := self._first()) <= target:
+            self._stand(max(instant, self._now))
+            self._work(self._agenda.take(self._now))
+            self._notice()
+            if self._first() > target:
+                self._refresh(target, to)  # what others have written meanwhile
+        self._ledger.clock.stand(target)
+
+    def _first(self) -> str:
+        return min(self._agenda.first(), self._agenda.tells if self._tells else FAR)
+
+    def _stand(self, at: str) -> None:
+        self._now = self._ledger.clock.stand(at)
+        self.done["instants"] += 1
+
+    def _notice(self) -> None:
+        """Tell what is to be told by now, and find out when there is something to tell next."""
+        agenda, head = self._agenda, self._ledger.store.last_position() if self._tells else 0
+        if not self._tells or (agenda.told == head and agenda.tells > self._now):
+            return
+        from projections import notices
+        from scheduler import outbox
+
+        counts = outbox.fill_and_send(self._ledger, self._projector, now=self._now)
+        self.done.update({f"notices_{name}": count for name, count in counts.items() if count})
+        agenda.told = head
+        agenda.tells = notices.next_at(self._projector.read, self._now) or FAR
+
+    # --- one instant --------------------------------------------------------------------------------------
+
+    def _work(self, numbers: list[str]) -> None:
+        """Let what is due on these accounts happen now: due facts, the cards, and what their answers made due."""
+        for start in range(0, len(numbers), sweeping.BATCH):
+            part = numbers[start : start + sweeping.BATCH]
+            for number, swept in sweeping.sweep(self._ledger, part, now=self._now).items():
+                self.done["facts"] += swept.facts
+                self._agenda.put(number, self._collect(number, swept), self._now)
+            self.done["accounts"] += len(part)
+            if self._progress is not None:
+                self._progress(self.done["accounts"])
+
+    def _collect(self, number: str, swept: Swept) -> Swept:
+        if swept.next_attempt > self._now:
+            return swept
+        self.done.update(getattr(self._ledger, "collect", _nothing)(number, now=self._now))
+        after = sweeping.one(self._ledger, number, now=self._now)
+        self.done["facts"] += after.facts
+        return after
+
+    # --- who comes next -------------------------------------------------------------------------------------
+
+    def _refresh(self, target: str, to: datetime) -> None:
+        """Bring the agenda to the end of the log, and beyond the target."""
+        agenda, store = self._agenda, self._ledger.store
+        if target > agenda.until:
+            agenda.fill((), until=to_iso(to + _AHEAD), seen=0)
+        if store.last_position() == agenda.seen:
+            return
+        rows = store.rows(agenda.seen, _FEW + 1)
+        if len(rows) > _FEW:
+            self._load()
+            return
+        for stream in dict.fromkeys(row.stream for row in rows if row.stream.startswith(_PREFIX)):
+            number = stream.removeprefix(_PREFIX)
+            standing = sweeping.standing(self._ledger, number, now=self._now)
+            agenda.set(number, min(standing.next_due, standing.next_attempt))
+        agenda.seen = rows[-1].position
+
+    def _load(self) -> None:
+        (state,) = self._projector.catch_up(["balances"])
+        if state.error:
+            raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
+        self._agenda.fill(self._marks(), until=self._agenda.until, seen=state.position)
+
+    def _marks(self) -> Iterable[tuple[str, str]]:
+        for query in (balances.due_by, balances.attempts_by):
+            mark = balances.START
+            while page := query(self._projector.read, self._agenda.until, after=mark, limit=_PAGE):
+                yield from page
+                mark = page[-1]
+
+
+def _has_readers(store: Store) -> bool:
+    """Whether a notice has anywhere to go."""
+    sql = (
+        "SELECT EXISTS (SELECT 1 FROM ledger_contacts) OR EXISTS (SELECT 1 FROM ledger_endpoints WHERE stopped_at = '')"
+    )
+    return bool(store.query(sql)[0][0])
+
+
+def _nothing(_number: str, *, now: str) -> dict[str, int]:
+    return {}
