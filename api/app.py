@@ -21,6 +21,7 @@ from api.errors import ProblemApi, http_problem, problem, register
 from api.health import health
 from api.operations import Operation
 from api.schemas import MAX_BODY, field_to_schema
+from ledger.card_numbers import card_number
 from ledger.settings import Settings
 from ledger.texts import table, text
 
@@ -95,7 +96,8 @@ def _problem_page(code: str) -> Response:
 
 def _begin() -> Response | None:
     sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if _REQUEST_ID.fullmatch(sent) else secrets.token_hex(8)
+    kept = _REQUEST_ID.fullmatch(sent) and not card_number(sent)  # it is logged
+    g.request_id = sent if kept else secrets.token_hex(8)
     g.started = time.perf_counter_ns()
     if request.path.startswith("/v1/"):
         identify()

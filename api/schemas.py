@@ -79,7 +79,7 @@ class StrictParser(FlaskParser):
         """Return the query's parameters; one that stands twice is refused, as it is in a body."""
         for name, values in req.args.lists():
             if len(values) > 1:
-                raise Malformed(name[:64], values[1], "remedy_twice")
+                raise Malformed(name, values[1], "remedy_twice")
         return super().load_querystring(req, schema)
 
     def _raw_load_json(self, req: Request) -> Any:
@@ -102,7 +102,7 @@ class StrictParser(FlaskParser):
         for fields in error.normalized_messages().values():  # type: ignore[no-untyped-call]
             for name, reasons in fields.items():
                 known = [reason for reason in reasons if isinstance(reason, Malformed)]
-                found += known or [_missing_or_unknown(str(name)[:64], schema)]
+                found += known or [_missing_or_unknown(str(name), schema)]
         raise Unacceptable(found)
 
 

@@ -89,7 +89,8 @@ def _key(by: str) -> str:
     match = KEY.fullmatch(sent.strip())
     if match is None:
         raise Malformed("Idempotency-Key", sent, "remedy_key")
-    return f"{by}/{match[1] or match[2]}"  # no name holds a slash, so nobody can meet another's key
+    key = Text(200).parse(match[1] or match[2], "Idempotency-Key")  # it is kept, so it may be no card number
+    return f"{by}/{key}"  # no name holds a slash, so nobody can meet another's key
 
 
 def _add_question(blp: LedgerBlueprint, question: Question) -> None:

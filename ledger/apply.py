@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
 from ledger.clock import advance
+from ledger.card_numbers import masked_start
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.fields import Instant, parse_fields
@@ -68,12 +69,17 @@ def parse_line(line: bytes, parse_float: Callable[[str], Any] | None = None) -> 
             line.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=parse_float
         )
     except UnicodeDecodeError:
-        raise Malformed("line", repr(line[:40]), "remedy_utf8") from None
+        raise Malformed("line", repr(_start(line, 40, "latin-1").encode("latin-1")), "remedy_utf8") from None
     except (ValueError, RecursionError) as error:
-        raise Malformed("line", line[:60].decode("utf-8", "replace"), "remedy_json", detail=str(error)) from None
+        raise Malformed("line", _start(line, 60), "remedy_json", detail=str(error)) from None
     if not isinstance(data, dict):
-        raise Malformed("line", line[:60].decode("utf-8", "replace"), "remedy_object")
+        raise Malformed("line", _start(line, 60), "remedy_object")
     return data
+
+
+def _start(line: bytes, most: int, encoding: str = "utf-8") -> str:
+    """Return how a line begins: a card number that the cut would halve is masked whole."""
+    return masked_start(line[: 8 * most].decode(encoding, "replace"), most)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> Answer:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import reprlib
 from typing import Any
 
+from ledger.card_numbers import masked, masked_start
 from ledger.texts import text
 
 
@@ -43,16 +44,18 @@ class Conflict(LedgerError):
 
 
 class Malformed(LedgerError):
-    """The input itself is wrong: always names `field`, `value` and `remedy`."""
+    """The input itself is wrong: always names `field`, `value` and `remedy`; a card number in them shows as stars."""
 
     def __init__(self, field: str, value: Any, remedy: str, **facts: Any) -> None:
         """`remedy` is the key of a text that says what would be accepted."""
         # Whatever was sent must be tellable: no nesting without end, no number or half character that JSON refuses.
         small = isinstance(value, int) and abs(value) < 2**53
-        shown = value if small or isinstance(value, (str, type(None))) else reprlib.repr(value)
+        told = isinstance(value, (str, type(None))) or (small and masked(str(value)) == str(value))
+        shown = value if told else _SHORT.repr(value)
         if isinstance(shown, str):
-            shown = _printable(shown if len(shown) <= 80 else shown[:77] + "...")
-        super().__init__("malformed", field=_printable(field), value=shown, remedy=remedy, **facts)
+            shown = _printable(masked(shown) if len(shown) <= 80 else masked_start(shown, 77) + "...")
+        facts = {name: masked(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+        super().__init__("malformed", field=_printable(masked_start(field, 64)), value=shown, remedy=remedy, **facts)
 
     def message(self, lang: str = "es_GT") -> str:
         facts = {k: v for k, v in self.facts.items() if k != "remedy"}
@@ -61,6 +64,19 @@ class Malformed(LedgerError):
 
 class Unavailable(LedgerError):
     """The store cannot serve now: missing, locked, read-only, not migrated, newer, or gone."""
+
+
+class _Short(reprlib.Repr):
+    """Shows nested values in short; a card number is masked before it is cut, not to be seen in part."""
+
+    def repr_str(self, x: str, level: int) -> str:
+        return super().repr_str(masked_start(x, 100), level)
+
+    def repr_int(self, x: int, level: int) -> str:
+        return masked(super().repr_int(x, level))
+
+
+_SHORT = _Short()
 
 
 def _printable(words: str) -> str:

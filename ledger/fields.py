@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ledger.card_numbers import card_number
 from ledger.errors import Malformed
 from ledger.rules.instants import parse_date, parse_instant, to_iso, zone
 from ledger.rules.money import CURRENCIES, parse_amount
@@ -36,7 +37,7 @@ class Kind(ABC):
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Free text of at most `most` characters, without control characters; blank only when `blank`."""
+    """Free text of at most `most` characters: no control characters, no card number; blank only when `blank`."""
 
     most: int = 200
     blank: bool = False
@@ -47,6 +48,8 @@ class Text(Kind):
             raise Malformed(field, value, "remedy_text")
         if len(value) > self.most:
             raise Malformed(field, value, "remedy_too_long", most=self.most)
+        if seen := card_number(value):
+            raise Malformed(field, seen, "remedy_card_number")
         allowed = "\n\t" if self.lines else ""
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in value):
             raise Malformed(field, value, "remedy_control")
@@ -176,7 +179,7 @@ def parse_fields(given: Mapping[str, Any], fields: tuple[Field, ...]) -> dict[st
     known = {field.name: field for field in fields}
     for name in given:
         if name not in known:
-            raise Malformed(str(name)[:64], given[name], "remedy_unknown_field", known=", ".join(known))
+            raise Malformed(str(name), given[name], "remedy_unknown_field", known=", ".join(known))
     values = {}
     for field in fields:
         value = given.get(field.name)

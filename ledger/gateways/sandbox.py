@@ -84,7 +84,7 @@ class Sandbox:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._undelivered: deque[GatewayAnswer] = deque()
-        self.listener: Callable[[GatewayAnswer], None] | None = None
+        self.listener: Callable[[GatewayAnswer], object] | None = None
 
     # --- the port -----------------------------------------------------------------------------------------
 
