@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -17,6 +18,7 @@ import click
 from ledger.apply import answers, bounded_lines, is_malformed, refusal
 from ledger.cli_clock import clock_group
 from ledger.cli_commands import command_groups, help_text, question_commands
+from ledger.cli_contacts import contact_group, webhook_group
 from ledger.cli_context import ledger_of
 from ledger.cli_import import import_command
 from ledger.cli_pure import calendar_group, terms_command
@@ -36,9 +38,9 @@ def root(ctx: click.Context, database: str | None, lang: str | None) -> None:
     """Libro de planes de soporte · a ledger for support plans."""
     settings = Settings.read()
     if database:
-        settings = Settings(database, settings.lang, settings.catalogue)
+        settings = replace(settings, database_url=database)
     if lang:
-        settings = Settings(settings.database_url, language(lang), settings.catalogue)
+        settings = replace(settings, lang=language(lang))
     ctx.obj = {"settings": settings, "lang": settings.lang}
 
 
@@ -114,7 +116,15 @@ def vocabulary() -> str:
 def assemble() -> click.Group:
     """Return the root command with every package's commands added."""
     apply_command.epilog = vocabulary()
-    for command in (clock_group, terms_command, calendar_group, import_command, token_group):
+    for command in (
+        clock_group,
+        terms_command,
+        calendar_group,
+        import_command,
+        token_group,
+        contact_group,
+        webhook_group,
+    ):
         root.add_command(command)
     for command in (*command_groups(), *question_commands()):
         root.add_command(command)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ledger.texts import LANGUAGES
@@ -19,16 +19,24 @@ class Settings:
     database_url: str = DEFAULT_URL
     lang: str = LANGUAGES[0]
     catalogue: Path | None = None
+    mail_from: str = ""  # "Name <address>": who mail is from; the name is how the company signs
+    smtp_url: str = field(default="", repr=False)  # it may hold a password
+    mail_dir: Path | None = None  # a folder for mail as files, where there is no server
+    gateway_secret: str = field(default="", repr=False)  # of the card gateway's webhooks: whsec_…
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
-        """Return the settings of LEDGER_DATABASE_URL, LEDGER_LANG and LEDGER_CATALOGUE."""
+        """Return the settings of the LEDGER_… variables that the README lists."""
         env = os.environ if environment is None else environment
         catalogue = env.get("LEDGER_CATALOGUE")
         return cls(
             database_url=env.get("LEDGER_DATABASE_URL") or DEFAULT_URL,
             lang=language(env.get("LEDGER_LANG") or env.get("LANG") or ""),
             catalogue=Path(catalogue) if catalogue else None,
+            mail_from=env.get("LEDGER_MAIL_FROM") or "",
+            smtp_url=env.get("LEDGER_SMTP_URL") or "",
+            mail_dir=Path(env["LEDGER_MAIL_DIR"]) if env.get("LEDGER_MAIL_DIR") else None,
+            gateway_secret=env.get("LEDGER_GATEWAY_SECRET") or "",
         )
 
 

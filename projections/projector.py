@@ -17,10 +17,10 @@ from typing import Any
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
 from ledger.store import Store, Writer, open_read_store
-from projections import balances, billing, declines, tickets
+from projections import balances, billing, declines, notices, tickets
 from projections.model import PoisonedEvent, ReadModel, Rows, Stream
 
-MODELS: dict[str, ReadModel] = {m.MODEL.name: m.MODEL for m in (balances, billing, tickets, declines)}
+MODELS: dict[str, ReadModel] = {m.MODEL.name: m.MODEL for m in (balances, billing, tickets, declines, notices)}
 BATCH = 2000
 _POLL_SECONDS = 0.02
 _POSITIONS = "r_positions"

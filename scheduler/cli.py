@@ -16,11 +16,13 @@ from ledger.errors import Refused
 from ledger.rules.instants import parse_instant, show, to_iso
 from projections.projector import Projector
 from scheduler import jobs
+from scheduler.cli_notices import notices_group
 
 
 def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(scheduler_group)
+    root.add_command(notices_group)
 
 
 @contextlib.contextmanager

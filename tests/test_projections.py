@@ -140,7 +140,7 @@ def test_a_poisoned_event_stops_its_models_loudly_and_the_others_go_on(
     for name in ("tickets", "declines"):
         assert (states[name].lag, states[name].error) == (0, "")
     assert projector.read.query("SELECT count(*) FROM r_tickets WHERE ticket = ?", [ticket["ticket"]]) == [(1,)]
-    assert set(rebuild(projector)) == {"balances", "billing"}
+    assert set(rebuild(projector)) == {"balances", "billing", "notices"}
 
 
 def test_a_stopped_model_goes_on_once_the_event_can_be_read(desk: Desk, projector: Projector) -> None:

@@ -1,0 +1,237 @@
+"""How notices leave: mail by SMTP or into a folder, webhooks by HTTP. Each says in one safe word why it could not.
+
+No reason holds an address, a server's own words or a secret: it is kept in the outbox and shown.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import smtplib
+import ssl
+import tempfile
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.utils import parseaddr
+from pathlib import Path
+from typing import Any, Protocol
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from ledger.contacts import Email, is_here
+from ledger.errors import Malformed, Unavailable
+from ledger.settings import Settings
+
+_SMTP_SECONDS = 15.0
+_HTTP_SECONDS = 10.0
+_PORTS = {"smtp": 587, "smtps": 465}
+_SENDER_OF_FILES = "Soporte <soporte@example.com>"
+
+
+class Undelivered(Exception):
+    """It did not arrive. `down`: nothing else will arrive there for now, so that trying more of it is idle."""
+
+    def __init__(self, reason: str, *, down: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.down = down
+
+
+class MailTransport(Protocol):
+    """What takes an e-mail."""
+
+    def send(self, mail: EmailMessage) -> None:
+        """Hand it over; Undelivered when it was not taken."""
+
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class HookTransport(Protocol):
+    """What takes a webhook."""
+
+    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        """POST it; Undelivered unless the answer is 2xx."""
+
+
+@dataclass(frozen=True)
+class Transports:
+    """`mail` is None where none is set: mail then waits. `sender` is who it is from, by its name the company."""
+
+    mail: MailTransport | None = None
+    sender: Address | None = None
+    hooks: HookTransport = field(default_factory=lambda: WebhookTransport())
+
+    @property
+    def company(self) -> str:
+        """How the company signs."""
+        return _company(self.sender)
+
+
+@contextlib.contextmanager
+def transports_of(settings: Settings) -> Iterator[Transports]:
+    """Yield what the settings name; Unavailable `smtp_url_wrong` or `mail_from_wrong` for unusable ones."""
+    mail: MailTransport | None = None
+    sender = settings.mail_from
+    if settings.smtp_url:
+        mail = SmtpTransport(settings.smtp_url)
+    elif settings.mail_dir is not None:
+        mail, sender = FolderTransport(settings.mail_dir), sender or _SENDER_OF_FILES
+    try:
+        yield Transports(mail, sender_of(sender) if mail is not None else None)
+    finally:
+        if mail is not None:
+            mail.close()
+
+
+def sender_of(words: str) -> Address:
+    """Return the address in "Name <address>"; Unavailable `mail_from_wrong` when there is none."""
+    name, address = parseaddr(words)
+    try:
+        return Address(name, addr_spec=Email().parse(address, "LEDGER_MAIL_FROM"))
+    except (Malformed, ValueError):
+        raise Unavailable("mail_from_wrong") from None
+
+
+def company_of(settings: Settings) -> str:
+    """Return how the company signs its mail."""
+    return _company(sender_of(settings.mail_from) if settings.mail_from else None)
+
+
+def _company(sender: Address | None) -> str:
+    return (sender.display_name if sender is not None else "") or "Soporte"
+
+
+class SmtpTransport:
+    """A mail server by URL: one connection for all mail of a run, opened at the first.
+
+    `smtp://` goes on in TLS where the server offers it, and never sends a password without (but on this machine).
+    """
+
+    def __init__(self, url: str, context: ssl.SSLContext | None = None) -> None:
+        self._parts = _smtp_parts(url)
+        self._context = context or ssl.create_default_context()
+        self._server: smtplib.SMTP | None = None
+
+    def send(self, mail: EmailMessage) -> None:
+        """Hand it to the server; Undelivered tells the kind of failure and the server's code."""
+        sender, to = mail["From"].addresses[0].addr_spec, mail["To"].addresses[0].addr_spec
+        try:
+            self._open().send_message(mail, sender, [to])
+        except smtplib.SMTPRecipientsRefused as refused:
+            code = next(iter(refused.recipients.values()), (0, b""))[0]
+            raise Undelivered(f"SMTPRecipientsRefused {code}") from None
+        except (smtplib.SMTPSenderRefused, smtplib.SMTPDataError) as refused:
+            raise Undelivered(f"{type(refused).__name__} {refused.smtp_code}") from None
+        except smtplib.SMTPResponseException as refused:
+            self.close()
+            raise Undelivered(f"{type(refused).__name__} {refused.smtp_code}", down=True) from None
+        except (smtplib.SMTPException, OSError) as failed:
+            self.close()
+            raise Undelivered(type(failed).__name__, down=True) from None
+
+    def close(self) -> None:
+        """Take leave of the server, if there is one."""
+        server, self._server = self._server, None
+        if server is not None:
+            with contextlib.suppress(smtplib.SMTPException, OSError):
+                server.quit()
+            server.close()
+
+    def _open(self) -> smtplib.SMTP:
+        if self._server is None:
+            self._server = self._connect()
+        return self._server
+
+    def _connect(self) -> smtplib.SMTP:
+        parts, host = self._parts, self._parts.hostname or ""
+        port = parts.port or _PORTS[parts.scheme]
+        server: smtplib.SMTP
+        if parts.scheme == "smtps":
+            server = smtplib.SMTP_SSL(host, port, timeout=_SMTP_SECONDS, context=self._context)
+        else:
+            server = smtplib.SMTP(host, port, timeout=_SMTP_SECONDS)
+        try:
+            self._greet(server, secure=parts.scheme == "smtps" or is_here(host))
+        except BaseException:
+            server.close()
+            raise
+        return server
+
+    def _greet(self, server: smtplib.SMTP, *, secure: bool) -> None:
+        server.ehlo()
+        if self._parts.scheme == "smtp" and server.has_extn("starttls"):
+            server.starttls(context=self._context)
+            server.ehlo()
+            secure = True
+        if self._parts.username:
+            if not secure:
+                raise Undelivered("no TLS, so no password", down=True)
+            server.login(unquote(self._parts.username), unquote(self._parts.password or ""))
+
+
+def _smtp_parts(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url)
+        _port, host = parts.port, parts.hostname
+    except ValueError:
+        raise Unavailable("smtp_url_wrong") from None
+    if parts.scheme not in _PORTS or not host or parts.path not in ("", "/") or parts.query or parts.fragment:
+        raise Unavailable("smtp_url_wrong")
+    return parts
+
+
+class FolderTransport:
+    """Mail as files, for a machine without a server; sent again, a mail takes its own place."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def send(self, mail: EmailMessage) -> None:
+        """Write it as `<Message-ID>.eml`, readable by its owner only."""
+        name = str(mail["Message-ID"]).strip("<>").partition("@")[0]
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            handle, path = tempfile.mkstemp(dir=self._folder, suffix=".part")
+            with os.fdopen(handle, "wb") as file:
+                file.write(mail.as_bytes())
+            Path(path).replace(self._folder / f"{name}.eml")
+        except OSError as failed:
+            raise Undelivered(type(failed).__name__, down=True) from None
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is no delivery: it would turn the POST into a GET, and take the signature elsewhere."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+class WebhookTransport:
+    """Webhooks over HTTP, without following redirects."""
+
+    def __init__(self) -> None:
+        self._opener = urllib.request.build_opener(_NoRedirect)
+
+    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
+        """POST it; Undelivered `HTTP <status>` or the kind of failure."""
+        request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers}, method="POST")
+        try:
+            with self._opener.open(request, timeout=_HTTP_SECONDS):
+                return
+        except urllib.error.HTTPError as refused:
+            refused.close()
+            down = refused.code >= 500 or refused.code == 429
+            raise Undelivered(f"HTTP {refused.code}", down=down) from None
+        except urllib.error.URLError as failed:
+            why = failed.reason if isinstance(failed.reason, Exception) else failed
+            raise Undelivered(type(why).__name__, down=True) from None
+        except (http.client.HTTPException, OSError) as failed:
+            raise Undelivered(type(failed).__name__, down=True) from None
