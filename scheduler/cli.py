@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import logging
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -59,9 +61,32 @@ def once(ctx: click.Context, at: str | None, names: Sequence[str], as_json: bool
             **_sums(outcomes),
             "jobs": [outcome.as_json() for outcome in outcomes],
         }
+    if not as_json:
+        answer["jobs"] = [{"job": one.job, "summary": one.summary, "error": one.error} for one in outcomes]
     show_record(answer, ctx.obj["lang"], as_json)
     if any(outcome.error for outcome in outcomes):
         sys.exit(1)
+
+
+@scheduler_group.command("run")
+@click.option("--every", type=click.FloatRange(0.1, 86400), metavar="SECONDS", help="entre dos corridas · between runs")
+@click.option("--job", "names", multiple=True, metavar="NAME", help=", ".join(jobs.JOBS))
+@click.option("--with-projections", is_flag=True, help="lecturas al día · keep read models up too")
+@click.pass_context
+def run(ctx: click.Context, every: float | None, names: Sequence[str], with_projections: bool) -> None:
+    """Correr las tareas sin parar · run the jobs at intervals until SIGTERM or SIGINT; a line a run that did something.
+
+    De varios procesos uno dirige y otro lo releva si muere · of several started one leads, another takes over.
+    """
+    from scheduler.runner import Runner, intervals  # here, so that no other command waits for APScheduler
+
+    chosen = intervals(every, names, projections=with_projections)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
+    with _projecting(ctx) as (ledger, projector):
+        runner = Runner(ledger, projector, every=chosen)
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda *_: runner.stop())
+        runner.run()
 
 
 def _instant(ledger: Ledger, at: str | None) -> str:

@@ -6,15 +6,14 @@ run of each is kept in `ledger_jobs`, for `status` and `/metrics`.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
+from ledger import runs
 from ledger.application import Ledger
 from ledger.errors import LedgerError, Malformed
-from ledger.store import Store
 from projections.projector import Projector
 from scheduler import cards, sweep
 
@@ -90,8 +89,7 @@ def in_order(names: Sequence[str]) -> list[str]:
 
 def run(name: str, ledger: Ledger, projector: Projector, *, now: str, progress: Progress | None = None) -> Outcome:
     """Run one job and keep what became of it; only Stopped goes through."""
-    started = ledger.clock.now()
-    _begun(ledger.store, name, started)
+    runs.begun(ledger.store, name, ledger.clock.now())
     outcome = Outcome(name)
     try:
         outcome.summary = JOBS[name](ledger, projector, now=now, progress=progress)
@@ -102,40 +100,8 @@ def run(name: str, ledger: Ledger, projector: Projector, *, now: str, progress: 
     except Exception as mistake:  # whatever it is, the other jobs must go on
         _log.exception("job %s", name)
         outcome.error = repr(mistake)
-    _ended(ledger.store, outcome, ledger.clock.now())
-    return outcome
-
-
-def _begun(store: Store, name: str, at: str) -> None:
-    store.execute(
-        "INSERT INTO ledger_jobs VALUES (?, ?, '', 1, 0, '', '') ON CONFLICT (job)"
-        " DO UPDATE SET started_at = excluded.started_at, runs = ledger_jobs.runs + 1",
-        [name, at],
-    )
-
-
-def _ended(store: Store, outcome: Outcome, at: str) -> None:
-    """Keep the outcome; `finished_at` stays that of the last run that went well."""
     if outcome.error:
-        sql = "UPDATE ledger_jobs SET failures = failures + 1, error = ? WHERE job = ?"
-        store.execute(sql, [outcome.error, outcome.job])
+        runs.failed(ledger.store, name, outcome.error)
     else:
-        sql = "UPDATE ledger_jobs SET finished_at = ?, summary = ?, error = '' WHERE job = ?"
-        store.execute(sql, [at, json.dumps(outcome.summary), outcome.job])
-
-
-class LastRun(NamedTuple):
-    """What is kept of a job: `finished_at` ("" for never) and `summary` are of its last run that went well."""
-
-    job: str
-    started_at: str
-    finished_at: str
-    runs: int
-    failures: int
-    summary: str
-    error: str
-
-
-def last_runs(store: Store) -> list[LastRun]:
-    """Return the last run of each job that has ever run, in the order of their names."""
-    return [LastRun(*row) for row in store.query("SELECT * FROM ledger_jobs ORDER BY job")]
+        runs.went_well(ledger.store, name, ledger.clock.now(), outcome.summary)
+    return outcome

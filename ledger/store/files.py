@@ -14,12 +14,13 @@ def exclusive(path: Path) -> Iterator[bool]:
     """Yield True while this process holds the lock of file `path`, False at once when another holds it."""
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        yield _try_lock(handle)
+        yield try_lock(handle)
     finally:
         os.close(handle)
 
 
-def _try_lock(handle: int) -> bool:
+def try_lock(handle: int) -> bool:
+    """Lock an open file for this handle, until it is closed; False at once when another has it."""
     try:
         if sys.platform == "win32":
             import msvcrt
