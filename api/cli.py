@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib.metadata import entry_points
+from typing import Any
 
 import click
 
@@ -11,6 +13,8 @@ from ledger.cli_context import ledger_of
 from ledger.errors import Unavailable
 from ledger.settings import Settings
 from ledger.texts import text
+
+BACKGROUND = "supportledger.background"  # what runs beside the API: the scheduler's jobs, which the API does not know
 
 
 def register(root: click.Group) -> None:
@@ -22,7 +26,9 @@ def register(root: click.Group) -> None:
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", type=click.IntRange(0, 65535), default=8080, show_default=True)
 @click.option("--threads", type=click.IntRange(1, 256), default=8, show_default=True)
-@click.option("--with-worker/--without-worker", default=True, show_default=True, help="lecturas al día · read models")
+@click.option(
+    "--with-worker/--without-worker", default=True, show_default=True, help="lecturas y tareas · read models and jobs"
+)
 @click.pass_context
 def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_worker: bool) -> None:
     """Servir la API y su documentación · serve the API and its documentation page."""
@@ -45,13 +51,19 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     except ValueError as error:
         raise Unavailable("listening_wrong", host=host, port=port, why=str(error)) from error
     worker = Worker(services)
+    others: list[Any] = []
     if with_worker:
         app.extensions["ledger_worker"] = worker
         worker.start()
+        others = [point.load()(services.ledger, services.projector) for point in entry_points(group=BACKGROUND)]
+    for other in others:
+        other.start()
     shown = f"[{host}]" if ":" in host else host
     click.echo(text("serving", ctx.obj["lang"], host=shown, port=server.port))
     sys.stdout.flush()
     drained = server.run()
+    for other in others:
+        other.stop()
     if with_worker:
         worker.stop()
     if drained:  # else a thread still holds a connection, and closing would wait for it

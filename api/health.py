@@ -10,6 +10,7 @@ from flask import Blueprint, Response, current_app
 from api.context import lang, services
 from ledger.errors import LedgerError
 from ledger.texts import text
+from projections import standing
 
 health = Blueprint("health", __name__)
 
@@ -43,3 +44,13 @@ def readyz() -> Response:
         answer["problems"].append(worker.error)
     answer["ready"] = not answer["problems"]
     return Response(msgspec.json.encode(answer), 200 if answer["ready"] else 503, mimetype="application/json")
+
+
+@health.get("/metrics")
+def metrics() -> Response:
+    """Answer with metrics as Prometheus reads them: read models, jobs, what waits. 503 when the store cannot serve."""
+    made = services()
+    try:
+        return Response(standing.metrics(made.ledger, made.projector), mimetype="text/plain; version=0.0.4")
+    except LedgerError as error:
+        return Response(f"# {error.code}\n", 503, mimetype="text/plain; version=0.0.4")
