@@ -92,8 +92,9 @@ def _complete(path: Node, made: Operation, schemas: Node) -> None:
     for parameter in path.get("parameters", ()):
         parameter["schema"] = kinds[parameter["name"]].schema()
     node = path[made.method.lower()]
-    header = "PositionAtLeast" if made.asks else "IdempotencyKey"
-    node.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{header}"})
+    if made.logged:
+        header = "PositionAtLeast" if made.asks else "IdempotencyKey"
+        node.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{header}"})
     example = examples().get(made.id, {})
     if "requestBody" in node:
         content = node["requestBody"]["content"]["application/json"]
@@ -116,13 +117,13 @@ def _answer(made: Operation, example: Node) -> Node:
     if "answer" in example:
         content["example"] = example["answer"]
     headers: Node = {"ETag": _header("Give it as If-None-Match: 304 when nothing has changed")} if made.asks else {}
-    if not made.asks:
+    if made.logged and not made.asks:
         headers["Idempotent-Replayed"] = _header("`true` when this is an earlier request's answer again")
     if made.status == 201:
         headers["Location"] = _header("Of a new account or case: where it can be read")
     if made.id.startswith("list_"):
         headers["Link"] = _header('The next page: `<…>; rel="next"` (RFC 8288), as long as there is one')
-    meaning = "The answer" if made.asks else "Done: what was decided, why, and the log's position after it"
+    meaning = "The answer" if made.asks or not made.logged else "Done: what was decided, why, and the log's position after it"
     return {"description": meaning, "headers": headers, "content": {"application/json": content}}
 
 

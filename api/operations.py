@@ -27,6 +27,7 @@ class Operation:
     """`path` stands under /v1 with parameters in braces; `fields` are all its values, those of the path too.
 
     `tag` groups it, `answer` names the schema of its answer (`shapes.py`), `summary` says in English what it does.
+    `logged`: it is about the log, so that a key or a position may go with it.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Operation:
     answer: str
     summary: str
     status: int = 200
+    logged: bool = True
 
     @property
     def in_path(self) -> tuple[str, ...]:

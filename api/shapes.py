@@ -270,6 +270,12 @@ _LISTS: dict[str, Schema] = {
 }
 
 
+_BESIDE: dict[str, Schema] = {
+    "contact": record(account="text", email="text", name="text?", changed_at="instant"),
+    "contact_forget": record(account="text", forgotten="whole"),
+}
+
+
 def shapes() -> dict[str, Schema]:
     """Return the schema of every answer by the name operations give it; a command's has the log's position too."""
     position = {"type": "integer", "description": "The log's position after it: give it as min_position to read it"}
@@ -281,4 +287,4 @@ def shapes() -> dict[str, Schema]:
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | _LISTS
+    return found | _QUESTIONS | _LISTS | _BESIDE
