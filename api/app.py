@@ -18,6 +18,7 @@ from flask import Flask, Response, g, render_template, request
 from api import contact, document, lists, vocabulary
 from api.context import Services, identify, lang
 from api.errors import ProblemApi, http_problem, problem, register
+from api.gateway import gateway
 from api.health import health
 from api.operations import Operation
 from api.schemas import MAX_BODY, field_to_schema
@@ -56,6 +57,7 @@ def create_app(settings: Settings | None = None) -> Flask:
         api.register_blueprint(blueprint)
         operations += blueprint.operations
     app.register_blueprint(health)
+    app.register_blueprint(gateway)
     app.add_url_rule("/openapi.json", "openapi", _Document(api.spec, operations))
     app.add_url_rule("/docs", "docs", lambda: render_template("docs.html"))
     app.add_url_rule("/problems/<code>", "problem_page", _problem_page)
@@ -99,7 +101,7 @@ def _begin() -> Response | None:
     kept = _REQUEST_ID.fullmatch(sent) and not card_number(sent)  # it is logged
     g.request_id = sent if kept else secrets.token_hex(8)
     g.started = time.perf_counter_ns()
-    if request.path.startswith("/v1/"):
+    if request.path.startswith("/v1/") and request.blueprint != gateway.name:  # whose messages are signed
         identify()
     if request.content_length or request.headers.get("Transfer-Encoding"):
         if request.method == "DELETE":

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from api import gateway
 from api.operations import Operation
 from api.shapes import shapes
 from api.vocabulary import KEY
@@ -32,11 +33,12 @@ _TAGS = {
     "accounts": "Customers: their plan, tickets left, money",
     "tickets": "Cases: from opening to the verdict",
     "reports": "Lists and figures over all customers",
+    "gateway": "What the card gateway tells by itself",
     "server": "Whether it lives and can serve",
 }
 _MEANINGS = {
     "400": "The body is no JSON object, or none was expected",
-    "401": "No good bearer token",
+    "401": "No good bearer token; no good signature, where one is asked for",
     "403": "The role may not do this",
     "404": "No such account, case, grant or price",
     "409": "Refused by the rules, declined (then recorded: see position), or in conflict with an earlier record",
@@ -76,15 +78,22 @@ def complete(document: Node, operations: Iterable[Operation]) -> Node:
     schemas["Problem"] = _problem_schema()
     for name, shape in shapes().items():
         schemas[_answer_name(name)] = shape
-    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}, "webhook": _signature()}
     components["parameters"] = _headers()
     components["responses"] = {f"Problem{status}": _problem(status) for status in _MEANINGS}
     document["info"]["description"] = _ABOUT
     document["tags"] = [{"name": name, "description": words} for name, words in _TAGS.items()]
     for made in operations:
         _complete(document["paths"][f"/v1{made.path}"], made, schemas)
-    document["paths"] |= _probes()
+    document["paths"] |= _probes() | gateway.paths()
     return document
+
+
+def _signature() -> Node:
+    about = (
+        "Standard Webhooks: `v1,` and HMAC-SHA256 over `webhook-id.webhook-timestamp.body` with the secret agreed on"
+    )
+    return {"type": "apiKey", "in": "header", "name": "webhook-signature", "description": about}
 
 
 def _complete(path: Node, made: Operation, schemas: Node) -> None:

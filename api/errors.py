@@ -19,6 +19,7 @@ from ledger.texts import table, text
 _log = logging.getLogger("supportledger.api")
 _RETRY_AFTER = "2"
 _REALM = 'Bearer realm="supportledger"'
+_SIGNED = 'Standard-Webhooks realm="supportledger"'
 _HTTP_CODES = {
     400: "bad_request",
     404: "no_such_resource",
@@ -85,12 +86,16 @@ def refused(error: LedgerError) -> Response:
         facts["errors"] = [_error(one) for one in every]
     answer = problem(status, error.code, error.message(lang()), facts)
     if status == 401:
-        answer.headers["WWW-Authenticate"] = (
-            _REALM if error.code == "token_missing" else f'{_REALM}, error="invalid_token"'
-        )
+        answer.headers["WWW-Authenticate"] = _challenge(error.code)
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer
+
+
+def _challenge(code: str) -> str:
+    if code.startswith("webhook_"):
+        return _SIGNED
+    return _REALM if code == "token_missing" else f'{_REALM}, error="invalid_token"'
 
 
 def _error(error: Malformed) -> dict[str, Any]:
