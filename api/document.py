@@ -132,7 +132,8 @@ def _answer(made: Operation, example: Node) -> Node:
         headers["Location"] = _header("Of a new account or case: where it can be read")
     if made.id.startswith("list_"):
         headers["Link"] = _header('The next page: `<…>; rel="next"` (RFC 8288), as long as there is one')
-    meaning = "The answer" if made.asks or not made.logged else "Done: what was decided, why, and the log's position after it"
+    done = "Done: what was decided, why, and the log's position after it"
+    meaning = done if made.logged and not made.asks else "The answer"
     return {"description": meaning, "headers": headers, "content": {"application/json": content}}
 
 

@@ -202,6 +202,11 @@ def test_no_shown_value_holds_one_whatever_its_kind(value: Any) -> None:
     assert number[:5] not in re.sub(r"\D", "", str(value_of(value)))
 
 
+def test_no_other_fact_of_a_refusal_holds_one() -> None:
+    refused = Malformed("f", 1, "remedy_choice", words=f"a, {VISA}")
+    assert refused.facts["words"] == "a, " + "*" * 14 + "11"
+
+
 def test_other_values_are_shown_as_they_were() -> None:
     for value in (1, 12, -7, 2**53 - 1, True, None, "4111", "x" * 80, VISA[:-1] + "2"):
         assert value_of(value) == value
@@ -249,7 +254,7 @@ LINES = {
     "a clock's field": as_line({"clock": "run", VISA: VISA}),
     "a list": as_line(PAYMENT, reference=[VISA, {VISA: VISA}]),
     "no JSON": b'{"do": "payment.record", "reference": ' + VISA.encode() + b", nonsense",
-    "no JSON, cut": b'{"do": "payment.record",    "reference": "' + VISA.encode() + b'", nonsense',
+    "no JSON, cut": b'{"do": "payment.record", "bank": "BAM", "reference": "' + VISA.encode() + b'", nonsense',
     "no JSON, all number": VISA.encode() + b" " + VISA.encode() + b"x",
     "no object": f'["{VISA}", 1, 2]'.encode(),
     "only a number": VISA.encode(),
