@@ -5,6 +5,7 @@ No reason holds an address, a server's own words or a secret: it is kept in the 
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.client
 import os
@@ -92,6 +93,8 @@ def sender_of(words: str) -> Address:
     """Return the address in "Name <address>"; Unavailable `mail_from_wrong` when there is none."""
     name, address = parseaddr(words)
     try:
+        if not words.isprintable():  # a line's end, for one
+            raise ValueError
         return Address(name, addr_spec=Email().parse(address, "LEDGER_MAIL_FROM"))
     except (Malformed, ValueError):
         raise Unavailable("mail_from_wrong") from None
@@ -171,7 +174,18 @@ class SmtpTransport:
         if self._parts.username:
             if not secure:
                 raise Undelivered("no TLS, so no password", down=True)
-            server.login(unquote(self._parts.username), unquote(self._parts.password or ""))
+            _log_in(server, unquote(self._parts.username), unquote(self._parts.password or ""))
+
+
+def _log_in(server: smtplib.SMTP, user: str, password: str) -> None:
+    if (user + password).isascii():
+        server.login(user, password)
+        return
+    # smtplib knows ASCII only; PLAIN is UTF-8 (RFC 4616).
+    given = base64.b64encode(f"\0{user}\0{password}".encode()).decode()
+    code, answer = server.docmd("AUTH", f"PLAIN {given}")
+    if code != 235:
+        raise smtplib.SMTPAuthenticationError(code, answer)
 
 
 def _smtp_parts(url: str) -> SplitResult:
