@@ -8,6 +8,7 @@ import random
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +22,8 @@ from ledger.card_numbers import card_number, masked, masked_start
 from ledger.errors import Malformed
 from ledger.fields import Id, Text
 from ledger.settings import Settings
+from tests.desks import LINES as LINES_OF_A_DESK
+from tests.desks import bring_in
 from tests.given import PANADERIA, Desk
 
 # The brands' and gateways' published test numbers: nobody's.
@@ -329,6 +332,19 @@ def test_no_problem_and_no_log_says_one(
 def test_no_problem_says_what_a_query_held(client: Any, query: str) -> None:
     answer = client.get(f"/v1/accounts/{PANADERIA}/balance{query}")
     assert "41111" not in re.sub(r"[^0-9]", "", answer.text)
+
+
+def test_a_line_of_another_desk_is_set_aside_and_its_reject_does_not_say_one(desk: Desk, tmp_path: Path) -> None:
+    bad = [
+        f"V-9;Müller;jan;Bronze;normal;{VISA};2026-03-02T09:00:00;;;",
+        f"V-9;Müller;jan;Silber;normal;{'x' * 3960} {VISA};2026-03-02T09:00:00;;;",
+        f"{VISA};Müller;jan;Bronze;normal;x;2026-03-02T09:00:00;;;",
+    ]
+    desk.at("2026-11-01 09:00")
+    summary = bring_in(desk.ledger, tmp_path, "\n".join([*LINES_OF_A_DESK.splitlines(), *bad]))
+    assert (summary.imported, len(summary.rejected)) == (5, 3)
+    for _line, reason, text in summary.rejected:
+        assert "41111" not in text + reason.message("en")
 
 
 # --- what it costs --------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from ledger.card_numbers import masked_start
 from ledger.errors import LedgerError, Malformed, Refused
 from ledger.fields import Id, Kind, Text
 from ledger.imports.lines import Record, Records
@@ -94,7 +95,7 @@ def read(path: Path, mapping: Mapping, now: str) -> Contents:
             row = parser.row(record)
         except LedgerError as reason:
             text = records.reread(parser.width) or record.text
-            contents.rejected.append(Rejected(record.line, reason, text.rstrip("\r\n")[:_TEXT_KEPT]))
+            contents.rejected.append(Rejected(record.line, reason, masked_start(text.rstrip("\r\n"), _TEXT_KEPT)))
         else:
             contents.cases.setdefault(row.case, []).append(row)
     return contents
