@@ -55,6 +55,7 @@ class Account:
         self.prices = prices
         self._book = Book(prices)
         self.unsaved = False
+        self.invoiced: set[str] = set()  # charges whose invoice stands
 
     @property
     def exists(self) -> bool:
@@ -80,12 +81,34 @@ class Account:
         for fact in new:
             if isinstance(fact, f.Due):
                 self._book.journal.note(fact)
-        decided = sorted((x for x in new if not isinstance(x, f.Due)), key=lambda x: x.occurred_at)
+            elif isinstance(fact, f.DocumentIssued):
+                self._paper(fact)
+        decided = sorted((x for x in new if not isinstance(x, (f.Due, *f.PAPERS))), key=lambda x: x.occurred_at)
         if decided and decided[0].occurred_at < self._book.last_change:
             self._refold(max(self._book.last_change, decided[-1].occurred_at))
             return
         for fact in decided:
             self._book.apply(fact)
+
+    @property
+    def attempted(self) -> list[str]:
+        """The charges that a card was asked for, in the order of the log."""
+        return [fact.charge for fact in self.facts if isinstance(fact, f.ChargeAttempted)]
+
+    def twin(self) -> Account:
+        """Return the account anew from its facts: what is tried on it is never saved."""
+        twin = Account(self.number, self.prices)
+        twin.version = self.version
+        twin.facts = list(self.facts)
+        twin.invoiced = set(self.invoiced)
+        twin._refold(self._book.last_change)
+        return twin
+
+    def _paper(self, fact: f.DocumentIssued) -> None:
+        if fact.kind == "invoice":
+            self.invoiced.add(fact.charge)
+        elif fact.subject.endswith("-void"):
+            self.invoiced.discard(fact.charge)
 
     def propose(self, new: Sequence[f.Fact]) -> list[Recorded]:
         """Fold facts that are about to be saved; return them at their places in the stream."""

@@ -110,21 +110,72 @@ def _grant(grant: Grant, zone: str) -> Answer:
     }
 
 
+def payments(book: Book, at: str) -> Answer:
+    """Return every payment, what it pays, what of it is free or was given back; and each attempt on a card."""
+    zone = book.zone
+    charges = list(book.charges.values())
+    shown = []
+    for payment in book.payments.values():
+        refunds = [r for r in book.refunds.values() if r.payment == payment.payment]
+        refunded = sum(r.amount for r in refunds if r.refund not in book.refused_refunds)
+        paid = [(c.id, sum(part for origin, part in c.parts if origin == payment.payment)) for c in charges]
+        shown.append(
+            {
+                "payment": payment.payment,
+                "value_date": show(payment.occurred_at, zone),
+                "amount": show_amount(payment.amount),
+                "method": payment.method,
+                "reference": payment.reference,
+                "pays": [{"charge": c, "amount": show_amount(part)} for c, part in paid if part],
+                "available": show_amount(book.purse.available(payment.payment)),
+                "refunded": show_amount(refunded),
+                "reversed": payment.payment in book.reversed,
+            }
+        )
+    attempts = [
+        {
+            "attempt": a.id,
+            "charge": a.charge,
+            "amount": show_amount(a.amount),
+            "asked_at": show(a.asked_at, zone),
+            "state": a.state,
+            "code": a.code or None,
+        }
+        for a in book.attempts.values()
+    ]
+    return {
+        "account": _account(book),
+        "at": show(at, zone),
+        "currency": book.currency,
+        "payments": shown,
+        "attempts": attempts,
+    }
+
+
 def billing(book: Book, at: str) -> Answer:
-    """Return what was billed, paid and is due at instant `at`; billed = paid + due, voided charges in no sum."""
+    """Return what was billed, paid and is due at instant `at`; voided charges stand in no sum.
+
+    billed = paid + credited + written_off + due; received + upgrade_excess - reversed - refunded = paid + credit +
+    unapplied.
+    """
     counted = [c for c in book.charges.values() if not c.voided_at]
     return {
         "account": _account(book),
         "at": show(at, book.zone),
         "currency": book.currency,
-        "billed": show_amount(sum(c.gross for c in counted)),
-        "net": show_amount(sum(c.net for c in counted)),
-        "tax": show_amount(sum(c.tax for c in counted)),
+        "billed": show_amount(sum(c.total for c in counted)),
+        "net": show_amount(sum(c.total - c.total_tax for c in counted)),
+        "tax": show_amount(sum(c.total_tax for c in counted)),
         "paid": show_amount(sum(c.paid for c in counted)),
+        "credited": show_amount(sum(c.credited for c in counted)),
+        "written_off": show_amount(sum(c.written_off for c in counted)),
         "due": show_amount(sum(c.due for c in counted)),
         "credit": show_amount(book.purse.credit),
         "unapplied": show_amount(book.purse.unapplied),
         "received": show_amount(book.purse.received),
+        "refunded": show_amount(book.purse.refunded),
+        "reversed": show_amount(book.purse.reversed),
+        "upgrade_excess": show_amount(book.purse.excess),
         "charges": [charge(c, book) for c in book.charges.values()],
     }
 
@@ -139,6 +190,9 @@ def charge(item: Charge, book: Book) -> Answer:
         "tax": show_amount(item.tax),
         "currency": book.currency,
         "due_on": item.due_on,
+        "discount": show_amount(item.discount),
+        "credited": show_amount(item.credited),
+        "written_off": show_amount(item.written_off),
         "paid": show_amount(item.paid if not item.voided_at else 0),
         "due": show_amount(item.due),
         "state": item.state,

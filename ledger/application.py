@@ -7,30 +7,30 @@ idempotency row are one transaction. On a version conflict it reloads and decide
 from __future__ import annotations
 
 import json
-import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
 
-from ledger import answers, plans, serving
+from ledger import billing, changes, corrections, documents, plans, serving
 from ledger import facts as f
 from ledger import ticket as cases
-from ledger.account import QUESTION, Account, Accounts, Asked, account_stream
+from ledger.account import Account, Accounts, Asked, account_stream
+from ledger.cashier import AT_ONCE, Cashier
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
-from ledger.commands import COMMANDS, QUESTIONS
+from ledger.commands import COMMANDS
 from ledger.dating import Caller, check_dates, fingerprint
 from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from ledger.fields import parse_fields
-from ledger.history import history
-from ledger.rules import instants, sla
+from ledger.gateways.sandbox import Sandbox
+from ledger.recording import RETRY_SECONDS, pause
+from ledger.rules import instants
+from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import FactMapper, Recorded, Request, Store
 
 __all__ = ["Caller", "Ledger"]
-
-_RETRY_SECONDS = 10.0
 
 Answer = dict[str, Any]
 Decide = Callable[[Account, Answer, Asked, Catalogue], plans.Decided]
@@ -42,18 +42,35 @@ _ACCOUNT_DECISIONS: dict[str, Decide] = {
     "payment.record": plans.record_payment,
     "plan.cancel": plans.cancel_plan,
     "plan.withdraw_cancellation": plans.withdraw_cancellation,
+    "plan.upgrade": changes.upgrade,
+    "plan.downgrade": changes.downgrade,
+    "plan.change_term": changes.change_term,
+    "plan.withdraw_change": changes.withdraw_change,
+    "plan.pay_by": changes.pay_by,
+    "card.register": changes.register_card,
+    "card.charge": changes.charge_card,
+    "payment.apply": corrections.apply_money,
+    "payment.refund": corrections.refund,
+    "payment.reverse": corrections.reverse,
+    "charge.discount": corrections.discount,
+    "charge.void": corrections.void,
+    "charge.write_off": corrections.write_off,
+    "charge.credit": corrections.credit,
 }
 
 
-class Ledger:
+class Ledger(Cashier):
     """Commands and questions over one store. Thread-safe; one per process."""
 
-    def __init__(self, store: Store, catalogue: Catalogue | None = None) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue | None = None, gateway: str = "") -> None:
+        """`gateway` is its name; "" means the sandbox on a test clock, none on a real ledger."""
         self.store = store
         self.catalogue = catalogue or load()
         self.clock = Clock(store)
         self.events: EventStore[str] = EventStore(FactMapper(), store)
         self.accounts = Accounts(self.events, self.catalogue)
+
+        self._gateway_name = gateway
 
     def close(self) -> None:
         """Close the store's connections."""
@@ -83,16 +100,19 @@ class Ledger:
         if caller.role not in command.roles:
             raise Refused("role_not_allowed", role=caller.role, command=name, roles=", ".join(sorted(command.roles)))
         wanted = fingerprint(name, given, at, reason, caller)
-        deadline = time.monotonic() + _RETRY_SECONDS
+        deadline = time.monotonic() + RETRY_SECONDS
         while True:
             if key and (replayed := self._replayed(key, wanted)) is not None:
-                return replayed
+                return self.with_card(name, values, replayed)
             now = self.clock.now()
             asked = Asked(at or now, now, caller.by, caller.role, caller.source, reason)
             check_dates(command, values, asked, self._zone_of)
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
-                return self._run(name, values, asked, request)
+                answer = self._run(name, values, asked, request)
+                if name in AT_ONCE or (name == "payment.refund" and values["method"] == "card"):
+                    self.collect(values["account"], now=now)
+                return self.with_card(name, values, answer)
             except (IntegrityError, NotFound, Refused, Conflict) as lost:
                 # The same request may have won between our look at its key and the decision: its answer is ours.
                 if key and (replayed := self._replayed(key, wanted)) is not None:
@@ -102,21 +122,47 @@ class Ledger:
                 self._explain(name, values)
                 if time.monotonic() > deadline:
                     raise Unavailable("too_busy") from lost
-                time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
+                pause()
 
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
         if name == "account.open":
             return self._open_account(values, asked, request)
-        if name in _ACCOUNT_DECISIONS:
+        if name == "books.close":
+            return self._close_month(values, asked, request)
+        if name == "gateway.script":
+            return self._script(values)
+        if name == "card.register":
+            billing.check_token(self.gateway, values["token"])
+        if name in _ACCOUNT_DECISIONS or name == "document.certify":
             with self.accounts.existing(values["account"]) as account:
                 if asked.at < account.opening.occurred_at:
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
                     raise Refused("before_opening", opened_at=opened_at)
                 if name == "payment.record":
                     self._check_reference(values)
-                decided = _ACCOUNT_DECISIONS[name](account, values, asked, self.catalogue)
+                decided = self._decide(name, account, values, asked)
                 return self._save(account, decided, asked, request)
         return self._run_ticket(name, values, asked, request)
+
+    def _decide(self, name: str, account: Account, values: Answer, asked: Asked) -> plans.Decided:
+        if name == "document.certify":
+            known = documents.documents(self.store, account, FAR, None)
+            return documents.certify(account, values, asked, [one["document"] for one in known])
+        return _ACCOUNT_DECISIONS[name](account, values, asked, self.catalogue)
+
+    def _close_month(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
+        today = local_day(asked.now, self.catalogue.zone).isoformat()
+        answer = {"ok": True, "month": values["month"]}
+        row = documents.close_month(self.store, values, asked, today)
+        return {**answer, "position": self._append([row], asked.now, request, answer)}
+
+    def _script(self, values: Answer) -> Answer:
+        """Tell the sandbox what to answer next; nothing of the business happens, so the log stays as it is."""
+        if not isinstance(self.gateway, Sandbox):
+            raise Refused("no_sandbox", gateway=self.gateway.name)
+        with self.accounts.existing(values["account"]):
+            self.gateway.script(values["account"], values["outcomes"])
+        return {"ok": True, "outcomes": values["outcomes"], "position": self.store.last_position()}
 
     def _open_account(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         number = values["account"]
@@ -163,6 +209,7 @@ class Ledger:
             broken = len(account.whole(asked.now).broken) if account.exists else 0
             rows += account.propose(decided.facts)
             rows += account.propose(account.unrecorded(asked.now))
+            rows += self._documents_of(account, rows, asked.now)
             book = account.whole(asked.now)
             if len(book.broken) > broken:
                 raise Refused("would_break_history", tickets=", ".join(book.broken[broken:]))
@@ -174,12 +221,6 @@ class Ledger:
         if account is not None:
             account.unsaved = False
         return {**answer, "position": position}
-
-    def _append(self, rows: list[Recorded], now: str, request: Request | None, answer: Answer) -> int:
-        stored = request._replace(outcome=json.dumps(answer)) if request is not None else None
-        accounts = [row.fact.customer_no for row in rows]
-        recordings = self.events.put(rows, accounts=accounts, now=now, request=stored)
-        return max(recording.notification.id for recording in recordings)
 
     def _replayed(self, key: str, wanted: dict[str, str]) -> Answer | None:
         """Return the first answer given to `key`; Conflict when it was asked with another body."""
@@ -211,110 +252,3 @@ class Ledger:
                 opening = f.decode(row.topic, row.state)
                 return opening.zone if isinstance(opening, f.AccountOpened) else self.catalogue.zone
         return self.catalogue.zone
-
-    # --- time passing -------------------------------------------------------------------------------------
-
-    def record_due(self, number: str, *, now: str | None = None) -> int:
-        """Append what has fallen due on an account and is not recorded yet; return how many facts that was."""
-        instant = now or self.clock.now()
-        deadline = time.monotonic() + _RETRY_SECONDS
-        while True:
-            try:
-                with self.accounts.existing(number) as account:
-                    rows = account.propose(account.unrecorded(instant))
-                    if rows:
-                        self._append(rows, instant, None, {})
-                    account.unsaved = False
-                    return len(rows)
-            except IntegrityError as conflict:
-                if time.monotonic() > deadline:
-                    raise Unavailable("too_busy") from conflict
-
-    # --- questions ----------------------------------------------------------------------------------------
-
-    def ask(self, name: str, given: Mapping[str, Any]) -> Answer:
-        """Answer question `name`; NotFound, Malformed or Refused where it has none. Writes nothing."""
-        question = QUESTIONS.get(name)
-        if question is None:
-            raise Malformed("ask", name, "remedy_choice", words=", ".join(QUESTIONS))
-        values = parse_fields(given, question.fields)
-        now = self.clock.now()
-        at = values.get("at") or values.get("known_at") or now
-        if name == "coverage":
-            return self._coverage(values, at, now)
-        if name == "ticket":
-            return self._ticket(values, at)
-        if name == "history":
-            return history(self.store, values["account"], at, self._known(values))
-        with self._folded(values, at, now) as (book, unrecorded):
-            if name == "balance":
-                return answers.balance(book, at, unrecorded)
-            return answers.account(book, at) if name == "account" else answers.billing(book, at)
-
-    def _known(self, values: Answer) -> int | None:
-        known_at = values.get("known_at")
-        return None if known_at is None else self.store.position_known_at(known_at)
-
-    def _folded(self, values: Answer, at: str, now: str) -> _Folded:
-        return _Folded(self, values["account"], at, now, self._known(values))
-
-    def _coverage(self, values: Answer, at: str, now: str) -> Answer:
-        asked = Asked(at, now, "", "operator", QUESTION)
-        with self.accounts.existing(values["account"]) as account:
-            if at < account.opening.occurred_at:
-                raise NotFound("unknown_account", account=values["account"])
-            decision, target, remedy = serving.coverage(account, values, asked, self.catalogue)
-        return {
-            "account": values["account"],
-            "outcome": "served" if decision.served else "declined",
-            "code": decision.code,
-            "consumes": decision.consumes,
-            "grant": decision.grant or None,
-            "why": decision.why or None,
-            "level": decision.level or None,
-            "limit_seconds": target.limit_us // 1_000_000 if target is not None else None,
-            "calendar": target.calendar if target is not None else None,
-            **remedy,
-        }
-
-    def _ticket(self, values: Answer, at: str) -> Answer:
-        case = self.ticket(values["ticket"], position=self._known(values))
-        clock = sla.run(case.facts, at, case.recorded_at)
-        if clock is None:
-            raise NotFound("unknown_ticket", ticket=values["ticket"])
-        return answers.ticket(clock, at)
-
-    def ticket(self, number: str, *, must_exist: bool = True, position: int | None = None) -> cases.Ticket:
-        """Return a case from its stream (the prefix up to `position`); NotFound unless it may be missing."""
-        events: Iterable[Any] = self.events.get(cases.ticket_stream(number))
-        case = cases.Ticket(number, [e for e in events if position is None or e.position <= position])
-        if must_exist and not case.facts:
-            raise NotFound("unknown_ticket", ticket=number)
-        return case
-
-
-class _Folded:
-    """The book of an account as of `at`, from everything known or from a prefix of the log."""
-
-    def __init__(self, ledger: Ledger, number: str, at: str, now: str, position: int | None) -> None:
-        self._ledger, self._number, self._at, self._now, self._position = ledger, number, at, now, position
-        self._using: Any = None
-
-    def __enter__(self) -> tuple[Any, int]:
-        if self._position is None:
-            self._using = self._ledger.accounts.existing(self._number)
-            account: Account = self._using.__enter__()
-        else:
-            account = self._ledger.accounts.as_known(self._number, self._position)
-        if self._at < account.opening.occurred_at:
-            self.__exit__(None, None, None)
-            raise NotFound("unknown_account", account=self._number)
-        # A prefix holds only itself: it is folded to `at` alone, never past it.
-        now = self._now if self._position is None else self._at
-        book = account.at(self._at, now)
-        return book, len(book.journal.missing(self._at))
-
-    def __exit__(self, *details: Any) -> None:
-        if self._using is not None:
-            self._using.__exit__(*details)
-            self._using = None

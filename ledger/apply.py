@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
-from ledger.clock import advance
 from ledger.card_numbers import masked_start
+from ledger.clock import advance
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.fields import Instant, parse_fields

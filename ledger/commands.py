@@ -5,69 +5,50 @@ The names of COMMANDS.md are fixed. `apply`, the command line, HTTP and OpenAPI 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from ledger.fields import CURRENCY, Amount, Choice, Date, Field, Flag, Id, Instant, Kind, Text, Whole, Zone
+from ledger.command import (
+    ACCOUNT,
+    AGENTS,
+    APPROVER,
+    AT,
+    CHANNEL,
+    CLERKS,
+    KNOWN_AT,
+    LEVEL,
+    MANAGERS,
+    MONEY,
+    PAY_BY,
+    REFERENCE,
+    ROLES,
+    TERM,
+    Command,
+    Question,
+    may,
+    need,
+)
+from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
+from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
-from ledger.rules.grants import LEVELS
 from ledger.rules.sla import CHANNELS, PRIORITIES
 
-ROLES = ("agent", "finance", "manager", "operator")
-AGENTS = frozenset({"agent", "manager", "operator"})
-MONEY = frozenset({"finance", "manager", "operator"})
-CLERKS = AGENTS | MONEY
-MANAGERS = frozenset({"manager", "operator"})
+__all__ = ["AT", "CLERKS", "COMMANDS", "COMMON", "MANAGERS", "MONEY", "NEED_REASON", "QUESTIONS", "ROLES"]
+__all__ += ["Command", "Question"]
 
 METHODS = ("deposit", "transfer", "cash", "cheque", "retention")
 LANGUAGES = ("es_GT", "en")
 
-
-@dataclass(frozen=True)
-class Command:
-    """One way to change the ledger. `path` is its resource under /v1, with `account` or `ticket` in braces."""
-
-    name: str
-    fields: tuple[Field, ...]
-    roles: frozenset[str]
-    path: str
-    method: str = "POST"
-
-
-@dataclass(frozen=True)
-class Question:
-    """One way to ask the ledger about an account or a ticket; answers are folded from its streams."""
-
-    name: str
-    fields: tuple[Field, ...]
-    roles: frozenset[str]
-    path: str
-
-
-def _need(name: str, kind: Kind) -> Field:
-    return Field(name, kind)
-
-
-def _may(name: str, kind: Kind) -> Field:
-    return Field(name, kind, required=False)
-
-
-ACCOUNT = _need("account", Id())
-TICKET = _need("ticket", Id())
-LEVEL = Choice(LEVELS)
+TICKET = need("ticket", Id())
 PRIORITY = Choice(PRIORITIES)
 REQUEST = Choice(REQUESTS)
-TEXT = _may("text", Text(4000, blank=True, lines=True))
-AT = _may("at", Instant())
-KNOWN_AT = _may("known_at", Instant())
+TEXT = may("text", Text(4000, blank=True, lines=True))
 
 # What every command may carry beside its own fields. HTTP takes `by`, `role` and `key` from token and header.
 COMMON = (
     AT,
-    _may("by", Id()),
-    _may("role", Choice(ROLES)),
-    _may("reason", Text(500)),
-    _may("key", Text(200)),
-    _may("source", Id()),
+    may("by", Id()),
+    may("role", Choice(ROLES)),
+    may("reason", Text(500)),
+    may("key", Text(200)),
+    may("source", Id()),
 )
 
 COMMANDS = {
@@ -77,12 +58,12 @@ COMMANDS = {
             "account.open",
             (
                 ACCOUNT,
-                _need("name", Text(200)),
-                _may("nit", Text(20)),
-                _may("address", Text(300)),
-                _may("zone", Zone()),
-                _may("currency", CURRENCY),
-                _may("language", Choice(LANGUAGES)),
+                need("name", Text(200)),
+                may("nit", Text(20)),
+                may("address", Text(300)),
+                may("zone", Zone()),
+                may("currency", CURRENCY),
+                may("language", Choice(LANGUAGES)),
             ),
             CLERKS,
             "/accounts",
@@ -91,19 +72,19 @@ COMMANDS = {
             "plan.purchase",
             (
                 ACCOUNT,
-                _need("level", LEVEL),
-                _need("term", Choice(("monthly", "yearly"))),
-                _need("channel", Choice(("web", "salesperson", "licence"))),
-                _may("salesperson", Text(100)),
-                _may("licence_until", Date()),
-                _may("pay_by", Choice(("manual", "card"))),
+                need("level", LEVEL),
+                need("term", TERM),
+                need("channel", CHANNEL),
+                may("salesperson", Text(100)),
+                may("licence_until", Date()),
+                may("pay_by", PAY_BY),
             ),
             CLERKS,
             "/accounts/{account}/subscriptions",
         ),
         Command(
             "licence.renew",
-            (ACCOUNT, _need("licence_until", Date())),
+            (ACCOUNT, need("licence_until", Date())),
             CLERKS,
             "/accounts/{account}/licence-renewals",
         ),
@@ -111,25 +92,25 @@ COMMANDS = {
             "payment.record",
             (
                 ACCOUNT,
-                _need("amount", Amount()),
-                _may("currency", CURRENCY),
-                _need("method", Choice(METHODS)),
-                _need("reference", Text(100)),
-                _may("bank", Text(60)),
+                need("amount", Amount()),
+                may("currency", CURRENCY),
+                need("method", Choice(METHODS)),
+                need("reference", REFERENCE),
+                may("bank", Text(60)),
             ),
             MONEY,
             "/accounts/{account}/payments",
         ),
-        Command("addon.purchase", (ACCOUNT, _need("level", LEVEL)), CLERKS, "/accounts/{account}/add-ons"),
+        Command("addon.purchase", (ACCOUNT, need("level", LEVEL)), CLERKS, "/accounts/{account}/add-ons"),
         Command(
             "courtesy.grant",
-            (ACCOUNT, _need("level", LEVEL), _need("units", Whole(1, 10_000))),
+            (ACCOUNT, need("level", LEVEL), need("units", Whole(1, 10_000))),
             MANAGERS,
             "/accounts/{account}/courtesies",
         ),
         Command(
             "plan.cancel",
-            (ACCOUNT, _may("ends", Date()), _may("override", Flag())),
+            (ACCOUNT, may("ends", Date()), may("override", Flag())),
             CLERKS,
             "/accounts/{account}/cancellation",
         ),
@@ -145,11 +126,11 @@ COMMANDS = {
             (
                 ACCOUNT,
                 TICKET,
-                _need("request", REQUEST),
-                _may("product", Text(100)),
-                _need("priority", PRIORITY),
-                _may("grant", Text(100)),
-                _may("subject", Text(300)),
+                need("request", REQUEST),
+                may("product", Text(100)),
+                need("priority", PRIORITY),
+                may("grant", Text(100)),
+                may("subject", Text(300)),
             ),
             AGENTS,
             "/accounts/{account}/tickets",
@@ -167,25 +148,26 @@ COMMANDS = {
         ),
         Command(
             "ticket.respond",
-            (TICKET, _may("channel", Choice(CHANNELS)), TEXT),
+            (TICKET, may("channel", Choice(CHANNELS)), TEXT),
             AGENTS,
             "/tickets/{ticket}/responses",
         ),
         Command(
             "ticket.prioritise",
-            (TICKET, _need("priority", PRIORITY), _may("agreed", Flag()), _may("reminder", Instant())),
+            (TICKET, need("priority", PRIORITY), may("agreed", Flag()), may("reminder", Instant())),
             AGENTS,
             "/tickets/{ticket}/priorities",
         ),
-        Command("ticket.assign", (TICKET, _need("to", Id())), AGENTS, "/tickets/{ticket}/assignments"),
+        Command("ticket.assign", (TICKET, need("to", Id())), AGENTS, "/tickets/{ticket}/assignments"),
         Command(
             "ticket.reclassify",
-            (TICKET, _need("request", REQUEST)),
+            (TICKET, need("request", REQUEST)),
             AGENTS,
             "/tickets/{ticket}/reclassifications",
         ),
-        Command("ticket.give_back", (TICKET, _may("approver", Id())), AGENTS, "/tickets/{ticket}/give-backs"),
-        Command("ticket.exclude", (TICKET, _may("approver", Id())), AGENTS, "/tickets/{ticket}/exclusions"),
+        Command("ticket.give_back", (TICKET, APPROVER), AGENTS, "/tickets/{ticket}/give-backs"),
+        Command("ticket.exclude", (TICKET, APPROVER), AGENTS, "/tickets/{ticket}/exclusions"),
+        *BILLING_COMMANDS,
     )
 }
 
@@ -196,15 +178,16 @@ QUESTIONS = {
         Question("balance", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/balance"),
         Question(
             "coverage",
-            (ACCOUNT, _need("request", REQUEST), _may("product", Text(100)), _may("priority", PRIORITY), AT),
+            (ACCOUNT, need("request", REQUEST), may("product", Text(100)), may("priority", PRIORITY), AT),
             CLERKS,
             "/accounts/{account}/coverage",
         ),
         Question("ticket", (TICKET, AT, KNOWN_AT), CLERKS, "/tickets/{ticket}"),
         Question("billing", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/billing"),
         Question("history", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/history"),
+        *BILLING_QUESTIONS,
     )
 }
 
-# Commands that need a reason whatever their date (DOMAIN.md 12, "Response targets").
-NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude"})
+# Commands that need a reason whatever their date (DOMAIN.md 9, 12, "Response targets").
+NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude"}) | CORRECTIONS

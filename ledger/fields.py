@@ -18,6 +18,8 @@ from ledger.errors import Malformed
 from ledger.rules.instants import parse_date, parse_instant, to_iso, zone
 from ledger.rules.money import CURRENCIES, parse_amount
 
+_MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
 
 
@@ -157,6 +159,46 @@ class Zone(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "examples": ["America/Guatemala"]}
+
+
+class Month(Kind):
+    """A month, YYYY-MM."""
+
+    def parse(self, value: Any, field: str) -> str:
+        if not isinstance(value, str) or _MONTH.fullmatch(value) is None:
+            raise Malformed(field, value, "remedy_month")
+        return value
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "examples": ["2026-03"]}
+
+
+class Uuid(Kind):
+    """A UUID, such as a certifier's authorisation; parsed to capital letters with dashes."""
+
+    def parse(self, value: Any, field: str) -> str:
+        if not isinstance(value, str) or _UUID.fullmatch(value) is None:
+            raise Malformed(field, value, "remedy_uuid")
+        return value.upper()
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "format": "uuid"}
+
+
+@dataclass(frozen=True)
+class Words(Kind):
+    """A list of words out of a few, at least one, at most a hundred."""
+
+    words: tuple[str, ...]
+
+    def parse(self, value: Any, field: str) -> list[str]:
+        if not isinstance(value, list) or not 1 <= len(value) <= 100:
+            raise Malformed(field, value, "remedy_words", words=", ".join(self.words))
+        return [Choice(self.words).parse(word, field) for word in value]
+
+    def schema(self) -> dict[str, Any]:
+        items = {"type": "string", "enum": list(self.words)}
+        return {"type": "array", "items": items, "minItems": 1, "maxItems": 100}
 
 
 CURRENCY = Choice(CURRENCIES)

@@ -69,7 +69,7 @@ def purchase_plan(account: Account, v: Answer, asked: Asked, catalogue: Catalogu
     _check_channel(v, day)
     number = sum(isinstance(x, f.PlanPurchased) for x in account.facts) + 1
     term = "monthly" if licence else v["term"]
-    units, gross = _price(catalogue, v["level"], term, day, opening.currency)
+    units, gross = price(catalogue, v["level"], term, day, opening.currency)
     parts = split(0 if licence else gross)
     subscription = f"{account.number}-S{number}"
     fact = f.PlanPurchased(
@@ -88,7 +88,9 @@ def purchase_plan(account: Account, v: Answer, asked: Asked, catalogue: Catalogu
         licence_until=v.get("licence_until", ""),
         charge=f"{subscription}-p" if parts.gross else "",
     )
-    return Decided([fact], answer=lambda book: {"subscription": subscription, "charge": _charge(book, fact.charge)})
+    return Decided(
+        [fact], answer=lambda book: {"subscription": subscription, "charge": shown_charge(book, fact.charge)}
+    )
 
 
 def _refuse_second(account: Account, asked: Asked, licence: bool) -> None:
@@ -141,7 +143,7 @@ def purchase_addon(account: Account, v: Answer, asked: Asked, catalogue: Catalog
             raise Refused("payment_due", account=account.number, charge=sub.unpaid, due=due, currency=book.currency)
         raise Refused("no_plan", account=account.number)
     day = local_day(asked.at, book.zone)
-    units, gross = _price(catalogue, v["level"], "addon", day, book.currency)
+    units, gross = price(catalogue, v["level"], "addon", day, book.currency)
     parts = split(gross)
     number = sum(isinstance(x, f.AddonPurchased) for x in account.facts) + 1
     fact = f.AddonPurchased(
@@ -154,7 +156,7 @@ def purchase_addon(account: Account, v: Answer, asked: Asked, catalogue: Catalog
         tax=parts.tax,
         due_on=day.isoformat(),
     )
-    return Decided([fact], answer=lambda book: {"charge": _charge(book, fact.charge)})
+    return Decided([fact], answer=lambda book: {"charge": shown_charge(book, fact.charge)})
 
 
 def grant_courtesy(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
@@ -189,8 +191,7 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
         bank=v.get("bank", ""),
         unapplied=False,
     )
-    if asked.at < account.whole(asked.now).last_change:
-        fact = _back_dated(account, fact, asked)
+    fact = paid_late(account, fact, asked)
 
     def answer(book: Book) -> Answer:
         applied = book.purse.applied.get(fact.payment, [])
@@ -214,9 +215,11 @@ def reference_stream(bank: str, reference: str) -> str:
     return f"reference/{'/'.join(parts)}"
 
 
-def _back_dated(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:
+def paid_late(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:
     """Return the payment as it may count: money in grace undoes a lapse (manager, reason), unless bought again."""
     whole = account.whole(asked.now)
+    if fact.occurred_at >= whole.last_change:
+        return fact
     trial = fold(account.prices, [*account.facts, fact], asked.now)
     # What ended does not end, or at another instant: a plan may lapse again at a later boundary.
     ended = [s for s in whole.subscriptions.values() if s.ended_at]
@@ -238,8 +241,8 @@ def cancel_plan(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue
     if sub is None or current is None or not sub.live or not current.live:
         raise Refused("nothing_to_cancel", account=account.number)
     undoes = overridden = False
-    if sub.state != "in_force":
-        ends = sub.next_renewal() if sub.state == "past_due" else local_day(asked.at, then.zone)
+    if sub.state == "pending" or sub.awaits_renewal:
+        ends = sub.next_renewal() if sub.awaits_renewal else local_day(asked.at, then.zone)
         if v.get("ends") not in (None, ends.isoformat()):
             raise Refused("not_a_boundary", ends=v["ends"], next_end=ends.isoformat())
         ends, _undoes = _after_renewal(whole, current, ends)  # typed after it was paid: it never begins, unless used
@@ -306,14 +309,16 @@ def withdraw_cancellation(account: Account, _v: Answer, asked: Asked, _catalogue
     return Decided([fact], answer=lambda _book: {"subscription": fact.subscription, "renews_on": renews})
 
 
-def _price(catalogue: Catalogue, level: str, term: str, day: date, currency: str) -> tuple[int, int]:
+def price(catalogue: Catalogue, level: str, term: str, day: date, currency: str) -> tuple[int, int]:
+    """Return (units a month, gross in minor units); NotFound when the catalogue has no price in that currency."""
     try:
         return catalogue.price(level, term, day, currency)
     except KeyError:
         raise NotFound("no_price", level=level, term=term, currency=currency) from None
 
 
-def _charge(book: Book, charge_id: str) -> Answer | None:
+def shown_charge(book: Book, charge_id: str) -> Answer | None:
+    """Return a charge as commands answer it, None when there is nothing to pay."""
     charge = book.charges.get(charge_id)
     if charge is None:
         return None

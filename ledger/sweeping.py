@@ -6,6 +6,7 @@ The accounts are folded here and dropped again: a sweep over every account leave
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import timedelta
 from itertools import groupby
 from operator import attrgetter
 from typing import NamedTuple
@@ -13,19 +14,27 @@ from typing import NamedTuple
 from ledger.account import Account, account_stream
 from ledger.application import Ledger
 from ledger.facts.codec import decode_all
+from ledger.rules.book import Book
 from ledger.rules.cards import earliest
+from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.subscriptions import FAR
 from ledger.store import IntegrityError, Recorded
 
 BATCH = 200
+_FIRST_LOOK, _LAST_LOOK = timedelta(minutes=1), timedelta(days=1)
 _FEW = 4  # one by one through the cache: their streams need not be read anew
 
 
 class Swept(NamedTuple):
-    """What was appended on one account, and at what instants (FAR: never) something and its card fall due next."""
+    """What was appended on one account, and what comes next on it, each at an instant (FAR: never).
+
+    `next_attempt`: its card is to be charged; `next_look`: the gateway is to be asked about what it has not answered.
+    """
 
     facts: int
     next_due: str
     next_attempt: str
+    next_look: str
 
 
 def record_due_many(ledger: Ledger, numbers: Sequence[str], *, now: str) -> tuple[int, int]:
@@ -66,6 +75,7 @@ def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Swe
     facts: dict[str, int] = {}
     for account in accounts:
         new = account.propose(account.unrecorded(now))
+        new += ledger._documents_of(account, new, now)
         facts[account.number] = len(new)
         rows += new
     try:
@@ -91,6 +101,30 @@ def _load(ledger: Ledger, numbers: Sequence[str]) -> Iterator[Account]:
 def _standing(account: Account, facts: int, now: str) -> Swept:
     lacking = [fact.occurred_at for fact in account.unrecorded(now)]
     book = account.whole(now)
-    unanswered = [attempt.asked_at for attempt in book.unanswered()]
-    attempt = min([earliest(book.due_attempts(now)), *unanswered])
-    return Swept(facts, min([book.next_due(), *lacking]), attempt)
+    looks = min((_look(asked_at, now) for asked_at in _waiting(book)), default=FAR)
+    return Swept(facts, min([book.next_due(), *lacking]), earliest(book.due_attempts(now)), looks)
+
+
+def next_attempt(book: Book, now: str) -> str:
+    """Return the instant at which the gateway is to be asked next, FAR for never.
+
+    A card that is to be charged; an attempt or a refund to a card that has no answer: at once, so in the past.
+    """
+    return min([earliest(book.due_attempts(now)), *_waiting(book)])
+
+
+def _waiting(book: Book) -> list[str]:
+    """Return since when the gateway owes answers."""
+    refunds = (x for x in book.refunds.values() if x.method == "card" and x.refund not in book.settled_refunds)
+    return [*(attempt.asked_at for attempt in book.unanswered()), *(refund.occurred_at for refund in refunds)]
+
+
+def _look(asked_at: str, now: str) -> str:
+    """Return the first instant after `now` at which to look: 1, 3, 7, 15 … minutes after it was asked, then daily.
+
+    They follow from the asking alone, so it makes no difference in how many moves a clock gets there.
+    """
+    at, pause = from_iso(asked_at), _FIRST_LOOK
+    while to_iso(at := at + pause) <= now:
+        pause = min(2 * pause, _LAST_LOOK)
+    return to_iso(at)

@@ -38,7 +38,8 @@ from ledger.facts.corrections import (
     CreditNoted,
     DebtWrittenOff,
     DiscountGiven,
-    InvoiceCertified,
+    DocumentCertified,
+    DocumentIssued,
     MoneyApplied,
     PaymentReversed,
     RefundAsked,
@@ -59,7 +60,7 @@ from ledger.facts.due import (
     TicketsGranted,
     TicketsVoided,
 )
-from ledger.facts.own_streams import DocumentIssued, MonthClosed, ReferenceClaimed, RequestDeclined
+from ledger.facts.own_streams import MonthClosed, NumberTaken, ReferenceClaimed, RequestDeclined
 from ledger.facts.ticket import (
     TicketAcknowledged,
     TicketAssigned,
@@ -77,9 +78,13 @@ from ledger.facts.ticket import (
     TicketWaiting,
 )
 
+# Facts of an account that are papers about its money: they move nothing.
+PAPERS = (DocumentIssued, DocumentCertified, AttemptContradicted)
+
 __all__ = [
     "COUNTS",
     "FACTS",
+    "PAPERS",
     "AccountOpened",
     "AddonPurchased",
     "AttemptContradicted",
@@ -98,15 +103,16 @@ __all__ = [
     "CreditNoted",
     "DebtWrittenOff",
     "DiscountGiven",
+    "DocumentCertified",
     "DocumentIssued",
     "DowngradeScheduled",
     "Due",
     "DueFactWithdrawn",
     "Fact",
-    "InvoiceCertified",
     "LicenceRenewed",
     "MoneyApplied",
     "MonthClosed",
+    "NumberTaken",
     "PayByChanged",
     "PaymentRecorded",
     "PaymentReversed",

@@ -101,10 +101,28 @@ class MoneyApplied(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False
     amount: int
 
 
-class InvoiceCertified(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+class DocumentIssued(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A tax document was issued: `kind` is invoice (its charge was paid) or credit_note.
+
+    `subject` is the charge or the credit note it was issued for. Its number stands in the series' stream
+    (`NumberTaken`), taken in the same transaction.
+    """
+
+    TOPIC: ClassVar[str] = "account.document_issued"
+    kind: str
+    series: str
+    subject: str
+    charge: str
+    gross: int
+    net: int
+    tax: int
+    currency: str
+
+
+class DocumentCertified(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """The certifier's authorisation of a document (FEL): its UUID, series and number, recorded once."""
 
-    TOPIC: ClassVar[str] = "account.invoice_certified"
+    TOPIC: ClassVar[str] = "account.document_certified"
     document: str
     uuid: str
     series: str

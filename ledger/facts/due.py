@@ -38,7 +38,10 @@ class ChargeReopened(Due, kw_only=True, frozen=True, omit_defaults=True, gc=Fals
 
 
 class ChargeVoided(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A charge fell away (`cause`: abandoned, lapsed, cancelled, undone, quote_ended, unit_used, asked_anew, by_hand); money on it became credit."""
+    """A charge fell away; money on it became credit.
+
+    `cause`: abandoned, lapsed, cancelled, undone, quote_ended, unit_used, asked_anew, past_due or by_hand.
+    """
 
     TOPIC: ClassVar[str] = "account.charge_voided"
     charge: str

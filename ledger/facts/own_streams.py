@@ -29,20 +29,13 @@ class ReferenceClaimed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=F
     payment: str
 
 
-class DocumentIssued(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A tax document of a series: its number is its place in the series' stream, without gaps (DOMAIN.md 9).
+class NumberTaken(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A document took the next number of its series: its place in the series' stream, without gaps (DOMAIN.md 9)."""
 
-    `kind` is invoice or credit_note; `subject` is the charge or the credit note it was issued for.
-    """
-
-    TOPIC: ClassVar[str] = "series.document_issued"
-    kind: str
+    TOPIC: ClassVar[str] = "series.number_taken"
     series: str
+    kind: str
     subject: str
-    gross: int
-    net: int
-    tax: int
-    currency: str
 
 
 class MonthClosed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -231,7 +231,7 @@ def fold(prices: Prices, stream: Iterable[f.Fact], to: str) -> Book:
     for fact in stream:
         if isinstance(fact, f.Due):
             book.journal.note(fact)
-        elif fact.occurred_at <= to:
+        elif fact.occurred_at <= to and not isinstance(fact, f.PAPERS):
             decided.append(fact)
     decided.sort(key=lambda fact: fact.occurred_at)  # stable: position decides between equal instants
     for fact in decided:

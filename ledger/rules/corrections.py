@@ -71,6 +71,7 @@ class Corrections(Changes):
     def _refund_refused(self, fact: f.RefundRefused) -> None:
         asked = self.refunds[fact.refund]
         self.settled_refunds.add(fact.refund)
+        self.refused_refunds.add(fact.refund)
         self.purse.refunded -= asked.amount
         self.purse.keep([(asked.payment, asked.amount)])
         self._spend_credit(fact.occurred_at)

@@ -39,6 +39,7 @@ class State:
         self.payments: dict[str, f.PaymentRecorded] = {}
         self.refunds: dict[str, f.RefundAsked] = {}
         self.settled_refunds: set[str] = set()
+        self.refused_refunds: set[str] = set()
         self.reversed: set[str] = set()
         self.card = ""  # the token of the card at the gateway, and the fact that registered it
         self.card_id = ""

@@ -8,10 +8,11 @@ from __future__ import annotations
 from eventsourcing.persistence import IntegrityError
 
 from ledger.errors import Unavailable
-from ledger.store.base import LoggedEvent, Request, Row, Store, Token, Writer
+from ledger.store.base import NEXT, LoggedEvent, Request, Row, Store, Token, Writer
 from ledger.store.mapper import FactMapper, Recorded
 
 __all__ = [
+    "NEXT",
     "FactMapper",
     "IntegrityError",
     "LoggedEvent",

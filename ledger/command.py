@@ -1,0 +1,59 @@
+"""What a command and a question are: names, fields, who may ask, where it stands in the API.
+
+`ledger/commands.py` gathers them all; those on changes, cards and money stand in `commands_billing.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ledger.fields import Choice, Field, Id, Instant, Kind, Text
+from ledger.rules.grants import LEVELS
+
+ROLES = ("agent", "finance", "manager", "operator")
+AGENTS = frozenset({"agent", "manager", "operator"})
+MONEY = frozenset({"finance", "manager", "operator"})
+CLERKS = AGENTS | MONEY
+MANAGERS = frozenset({"manager", "operator"})
+
+
+@dataclass(frozen=True)
+class Command:
+    """One way to change the ledger. `path` is its resource under /v1, with `account` or `ticket` in braces."""
+
+    name: str
+    fields: tuple[Field, ...]
+    roles: frozenset[str]
+    path: str
+    method: str = "POST"
+
+
+@dataclass(frozen=True)
+class Question:
+    """One way to ask the ledger about an account or a ticket; answers are folded from its streams."""
+
+    name: str
+    fields: tuple[Field, ...]
+    roles: frozenset[str]
+    path: str
+
+
+def need(name: str, kind: Kind) -> Field:
+    """Return a field that must be given."""
+    return Field(name, kind)
+
+
+def may(name: str, kind: Kind) -> Field:
+    """Return a field that may be left out."""
+    return Field(name, kind, required=False)
+
+
+ACCOUNT = need("account", Id())
+LEVEL = Choice(LEVELS)
+AT = may("at", Instant())
+KNOWN_AT = may("known_at", Instant())
+TERM = Choice(("monthly", "yearly"))
+PAY_BY = Choice(("manual", "card"))
+CHANNEL = Choice(("web", "salesperson", "licence"))
+APPROVER = may("approver", Id())
+REFERENCE = Text(100)

@@ -1,0 +1,138 @@
+"""Questions: each folds an account or a ticket as of an instant, from everything known or from a prefix of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ledger import answers, documents, serving
+from ledger import ticket as cases
+from ledger.account import QUESTION, Account, Accounts, Asked
+from ledger.catalogue import Catalogue
+from ledger.clock import Clock
+from ledger.commands import QUESTIONS
+from ledger.errors import Malformed, NotFound
+from ledger.fields import parse_fields
+from ledger.history import history
+from ledger.preview import preview
+from ledger.rules import sla
+from ledger.store import Store
+
+Answer = dict[str, Any]
+
+
+class Questions:
+    """What may be asked of a ledger; it writes nothing."""
+
+    store: Store
+    catalogue: Catalogue
+    clock: Clock
+    accounts: Accounts
+    events: Any
+
+    def ask(self, name: str, given: Mapping[str, Any]) -> Answer:
+        """Answer question `name`; NotFound, Malformed or Refused where it has none. Writes nothing."""
+        question = QUESTIONS.get(name)
+        if question is None:
+            raise Malformed("ask", name, "remedy_choice", words=", ".join(QUESTIONS))
+        values = parse_fields(given, question.fields)
+        now = self.clock.now()
+        at = values.get("at") or values.get("known_at") or now
+        if name == "coverage":
+            return self._coverage(values, at, now)
+        if name == "ticket":
+            return self._ticket(values, at)
+        if name == "history":
+            return history(self.store, values["account"], at, self._known(values))
+        if name == "preview":
+            return self._preview(values, at, now)
+        if name == "documents":
+            return self._documents(values, at)
+        with self._folded(values, at, now) as (book, unrecorded):
+            if name == "balance":
+                return answers.balance(book, at, unrecorded)
+            if name == "payments":
+                return answers.payments(book, at)
+            return answers.account(book, at) if name == "account" else answers.billing(book, at)
+
+    def _known(self, values: Answer) -> int | None:
+        known_at = values.get("known_at")
+        return None if known_at is None else self.store.position_known_at(known_at)
+
+    def _folded(self, values: Answer, at: str, now: str) -> _Folded:
+        return _Folded(self, values["account"], at, now, self._known(values))
+
+    def _coverage(self, values: Answer, at: str, now: str) -> Answer:
+        asked = Asked(at, now, "", "operator", QUESTION)
+        with self.accounts.existing(values["account"]) as account:
+            if at < account.opening.occurred_at:
+                raise NotFound("unknown_account", account=values["account"])
+            decision, target, remedy = serving.coverage(account, values, asked, self.catalogue)
+        return {
+            "account": values["account"],
+            "outcome": "served" if decision.served else "declined",
+            "code": decision.code,
+            "consumes": decision.consumes,
+            "grant": decision.grant or None,
+            "why": decision.why or None,
+            "level": decision.level or None,
+            "limit_seconds": target.limit_us // 1_000_000 if target is not None else None,
+            "calendar": target.calendar if target is not None else None,
+            **remedy,
+        }
+
+    def _preview(self, values: Answer, at: str, now: str) -> Answer:
+        with self.accounts.existing(values["account"]) as account:
+            if at < account.opening.occurred_at:
+                raise NotFound("unknown_account", account=values["account"])
+            return preview(account.twin(), values, Asked(at, now, "", "operator", QUESTION, QUESTION), self.catalogue)
+
+    def _documents(self, values: Answer, at: str) -> Answer:
+        number, position = values["account"], self._known(values)
+        if position is not None:
+            account = self.accounts.as_known(number, position)
+            return {"account": number, "documents": documents.documents(self.store, account, at, position)}
+        with self.accounts.existing(number) as account:
+            return {"account": number, "documents": documents.documents(self.store, account, at, None)}
+
+    def _ticket(self, values: Answer, at: str) -> Answer:
+        case = self.ticket(values["ticket"], position=self._known(values))
+        clock = sla.run(case.facts, at, case.recorded_at)
+        if clock is None:
+            raise NotFound("unknown_ticket", ticket=values["ticket"])
+        return answers.ticket(clock, at)
+
+    def ticket(self, number: str, *, must_exist: bool = True, position: int | None = None) -> cases.Ticket:
+        """Return a case from its stream (the prefix up to `position`); NotFound unless it may be missing."""
+        events: Iterable[Any] = self.events.get(cases.ticket_stream(number))
+        case = cases.Ticket(number, [e for e in events if position is None or e.position <= position])
+        if must_exist and not case.facts:
+            raise NotFound("unknown_ticket", ticket=number)
+        return case
+
+
+class _Folded:
+    """The book of an account as of `at`, from everything known or from a prefix of the log."""
+
+    def __init__(self, ledger: Questions, number: str, at: str, now: str, position: int | None) -> None:
+        self._ledger, self._number, self._at, self._now, self._position = ledger, number, at, now, position
+        self._using: Any = None
+
+    def __enter__(self) -> tuple[Any, int]:
+        if self._position is None:
+            self._using = self._ledger.accounts.existing(self._number)
+            account: Account = self._using.__enter__()
+        else:
+            account = self._ledger.accounts.as_known(self._number, self._position)
+        if self._at < account.opening.occurred_at:
+            self.__exit__(None, None, None)
+            raise NotFound("unknown_account", account=self._number)
+        # A prefix holds only itself: it is folded to `at` alone, never past it.
+        now = self._now if self._position is None else self._at
+        book = account.at(self._at, now)
+        return book, len(book.journal.missing(self._at))
+
+    def __exit__(self, *details: Any) -> None:
+        if self._using is not None:
+            self._using.__exit__(*details)
+            self._using = None
