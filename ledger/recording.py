@@ -41,7 +41,8 @@ class Recording(Questions):
                         rows += account.propose(account.unrecorded(now))
                     rows += self._documents_of(account, rows, now)
                     if rows:
-                        self._append(rows, now, None, {})
+                        # A job may run as if it were earlier: the stamp says when it was written.
+                        self._append(rows, max(now, self.clock.now()), None, {})
                     account.unsaved = False
                     return len(rows)
             except IntegrityError as conflict:

@@ -11,9 +11,9 @@ from typing import Any
 from ledger.answers import subscription_shown
 from ledger.application import Ledger
 from ledger.rules.book import Book
-from ledger.rules.cards import earliest
 from ledger.rules.instants import to_iso
 from ledger.store import Store
+from ledger.sweeping import next_attempt
 from projections.model import ReadModel, Rows, Stream, Table
 
 BALANCES = Table(
@@ -107,11 +107,6 @@ def _next_due(book: Book, as_of: str) -> str:
     was read before the append lock was held. Without the first half, no sweep would look for it.
     """
     return min([book.next_due(), *(fact.occurred_at for fact in book.journal.missing(as_of))])
-
-
-def next_attempt(book: Book, as_of: str) -> str:
-    """Return the instant at which its card is to be charged next, or asked about: of an attempt without an answer."""
-    return min([earliest(book.due_attempts(as_of)), *(attempt.asked_at for attempt in book.unanswered())])
 
 
 MODEL = ReadModel("balances", 2, "account/", (BALANCES, GRANTS, UNITS), rows)

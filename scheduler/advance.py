@@ -17,19 +17,19 @@ from weakref import WeakKeyDictionary
 from ledger import sweeping
 from ledger.application import Ledger
 from ledger.errors import Unavailable
-from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.instants import to_iso
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from ledger.sweeping import Swept
-from projections import balances
+from projections import balances, notices
 from projections.projector import Projector
+from scheduler import outbox
 
 Progress = Callable[[int], None]
 
 _AHEAD = timedelta(days=32)  # how far beyond the target accounts are kept in mind: a month of small moves
 _FEW = 2000  # rows of the log that are looked at one by one; beyond, the read model is asked
 _PAGE = 5000
-_FIRST_PAUSE, _LAST_PAUSE = timedelta(minutes=1), timedelta(days=1)  # between two look-ups of one attempt
 _PREFIX = "account/"
 
 
@@ -61,7 +61,6 @@ class Agenda:
         self.until = ""  # accounts whose next instant lies behind it are not kept
         self._next: dict[str, str] = {}
         self._heap: list[tuple[str, str]] = []
-        self._pauses: dict[str, timedelta] = {}
         self.told = -1  # the log's position whose notices are in the outbox
         self.tells = ""  # the instant of the next notice, FAR when there is none
 
@@ -73,16 +72,6 @@ class Agenda:
             self._next[number] = min(instant, self._next.get(number, FAR))
         self._heap = [(instant, number) for number, instant in self._next.items()]
         heapify(self._heap)
-
-    def put(self, number: str, swept: Swept, now: str) -> None:
-        """Keep when something falls due next on an account; a card that gave no answer is asked again, ever later."""
-        attempt = swept.next_attempt
-        if attempt <= now:
-            pause = self._pauses[number] = min(self._pauses.get(number, _FIRST_PAUSE / 2) * 2, _LAST_PAUSE)
-            attempt = to_iso(from_iso(now) + pause)
-        else:
-            self._pauses.pop(number, None)
-        self.set(number, min(swept.next_due, attempt))
 
     def set(self, number: str, instant: str) -> None:
         """Keep the instant at which an account comes next."""
@@ -158,9 +147,6 @@ class _Journey:
         agenda, head = self._agenda, self._ledger.store.last_position() if self._tells else 0
         if not self._tells or (agenda.told == head and agenda.tells > self._now):
             return
-        from projections import notices
-        from scheduler import outbox
-
         counts = outbox.fill_and_send(self._ledger, self._projector, now=self._now)
         self.done.update({f"notices_{name}": count for name, count in counts.items() if count})
         agenda.told = head
@@ -174,15 +160,18 @@ class _Journey:
             part = numbers[start : start + sweeping.BATCH]
             for number, swept in sweeping.sweep(self._ledger, part, now=self._now).items():
                 self.done["facts"] += swept.facts
-                self._agenda.put(number, self._collect(number, swept), self._now)
+                after = self._collect(number, swept)
+                # An attempt that is still due was not made: there is nobody to ask.
+                attempt = after.next_attempt if after.next_attempt > self._now else FAR
+                self._agenda.set(number, min(after.next_due, attempt, after.next_look))
             self.done["accounts"] += len(part)
             if self._progress is not None:
                 self._progress(self.done["accounts"])
 
     def _collect(self, number: str, swept: Swept) -> Swept:
-        if swept.next_attempt > self._now:
+        if swept.next_attempt > self._now and swept.next_look == FAR:
             return swept
-        self.done.update(getattr(self._ledger, "collect", _nothing)(number, now=self._now))
+        self.done.update(self._ledger.collect(number, now=self._now))
         after = sweeping.one(self._ledger, number, now=self._now)
         self.done["facts"] += after.facts
         return after
@@ -201,23 +190,31 @@ class _Journey:
             self._load()
             return
         for stream in dict.fromkeys(row.stream for row in rows if row.stream.startswith(_PREFIX)):
-            number = stream.removeprefix(_PREFIX)
-            standing = sweeping.standing(self._ledger, number, now=self._now)
-            agenda.set(number, min(standing.next_due, standing.next_attempt))
+            self._look_at(stream.removeprefix(_PREFIX))
         agenda.seen = rows[-1].position
+
+    def _look_at(self, number: str) -> None:
+        _facts, *instants = sweeping.standing(self._ledger, number, now=self._now)
+        self._agenda.set(number, min(instants))
 
     def _load(self) -> None:
         (state,) = self._projector.catch_up(["balances"])
         if state.error:
             raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
-        self._agenda.fill(self._marks(), until=self._agenda.until, seen=state.position)
+        read, until = self._projector.read, self._agenda.until
+        marks = list(_marks(balances.attempts_by, read, until))
+        # Whoever owes an answer has no instant in the read model: it is looked at, each time later.
+        ahead = [mark for mark in marks if mark[0] > self._now]
+        self._agenda.fill([*_marks(balances.due_by, read, until), *ahead], until=until, seen=state.position)
+        for _at, number in marks[: len(marks) - len(ahead)]:
+            self._look_at(number)
 
-    def _marks(self) -> Iterable[tuple[str, str]]:
-        for query in (balances.due_by, balances.attempts_by):
-            mark = balances.START
-            while page := query(self._projector.read, self._agenda.until, after=mark, limit=_PAGE):
-                yield from page
-                mark = page[-1]
+
+def _marks(query: Callable[..., list[balances.Mark]], read: Store, until: str) -> Iterable[balances.Mark]:
+    mark = balances.START
+    while page := query(read, until, after=mark, limit=_PAGE):
+        yield from page
+        mark = page[-1]
 
 
 def _has_readers(store: Store) -> bool:
@@ -226,7 +223,3 @@ def _has_readers(store: Store) -> bool:
         "SELECT EXISTS (SELECT 1 FROM ledger_contacts) OR EXISTS (SELECT 1 FROM ledger_endpoints WHERE stopped_at = '')"
     )
     return bool(store.query(sql)[0][0])
-
-
-def _nothing(_number: str, *, now: str) -> dict[str, int]:
-    return {}

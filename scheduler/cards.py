@@ -21,13 +21,9 @@ def collect(
     mark = balances.START
     while page := balances.attempts_by(projector.read, now, after=mark, limit=BATCH):
         for _at, number in page:
-            done.update(getattr(ledger, "collect", _nothing)(number, now=now))
+            done.update(ledger.collect(number, now=now))
             accounts += 1
             if progress is not None:
                 progress(accounts)
         mark = page[-1]
     return {"accounts": accounts, **done}
-
-
-def _nothing(_number: str, *, now: str) -> dict[str, int]:
-    return {}

@@ -15,7 +15,7 @@ from ledger import runs
 from ledger.application import Ledger
 from ledger.errors import LedgerError, Malformed
 from projections.projector import Projector
-from scheduler import cards, sweep
+from scheduler import cards, outbox, sweep
 
 Progress = Callable[[int], None]
 _log = logging.getLogger("supportledger.scheduler")
@@ -44,9 +44,7 @@ def catch_up(ledger: Ledger, projector: Projector, *, now: str, progress: Progre
 
 def notices(ledger: Ledger, projector: Projector, *, now: str, progress: Progress | None = None) -> dict[str, int]:
     """Put what is to be told into the outbox and send it."""
-    from scheduler.outbox import fill_and_send  # here: mail and TLS are for those who send
-
-    return fill_and_send(ledger, projector, now=now, progress=progress)
+    return outbox.fill_and_send(ledger, projector, now=now, progress=progress)
 
 
 JOBS: dict[str, Job] = {
