@@ -82,7 +82,7 @@ BILLING_QUESTIONS = (
         "preview",
         (
             ACCOUNT,
-            need("do", Choice(PREVIEWED)),
+            need("of", Choice(PREVIEWED)),
             may("level", LEVEL),
             may("term", TERM),
             may("ends", Date()),

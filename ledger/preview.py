@@ -34,33 +34,33 @@ _DECIDE: dict[str, tuple[Decide, tuple[str, ...], tuple[str, ...]]] = {
 
 
 def preview(twin: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> Answer:
-    """Return what `v["do"]` would charge, credit, void and grant, until when, and the last day to cancel afterwards.
+    """Return what `v["of"]` would charge, credit, void and grant, until when, and the last day to cancel afterwards.
 
     `twin` is a copy of the account: it is changed here. Raises what the command would raise.
     """
-    do = v["do"]
-    given = {name: value for name, value in v.items() if name not in ("account", "do", "at")}
-    decide, needed, allowed = _DECIDE[do]
+    of = v["of"]
+    given = {name: value for name, value in v.items() if name not in ("account", "of", "at")}
+    decide, needed, allowed = _DECIDE[of]
     for name in needed:
         if name not in given:
             raise Malformed(name, None, "remedy_missing")
     for name, value in given.items():
         if name not in (*needed, *allowed):
             raise Malformed(name, value, "remedy_unknown_field", known=", ".join((*needed, *allowed)) or "-")
-    if do == "purchase":
+    if of == "purchase":
         given["channel"] = "web"
     before = _Seen(twin.whole(asked.now))
     decided = decide(twin, given, asked, catalogue)
     twin.take(decided.facts)
     asked_for = decided.answer(twin.whole(asked.now)) if decided.facts else {}
     when = asked.at
-    if do in ("renewal", "downgrade", "change_term"):
+    if of in ("renewal", "downgrade", "change_term"):
         when = _to_renewal(twin)
     book = twin.whole(max(when, asked.now))
     charges = [c for c in book.charges.values() if c.id not in before.charges]
     answer: Answer = {
         "account": twin.number,
-        "do": do,
+        "of": of,
         "at": show(asked.at, book.zone),
         "on": local_day(when, book.zone).isoformat(),
         **{name: asked_for[name] for name in ("ends_on", "effective_on") if name in asked_for},

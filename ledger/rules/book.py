@@ -183,12 +183,16 @@ class Book(Corrections):
         if kind == LICENCE_END:
             return sub.state == "in_force" and sub.licence_end() == at
         if kind == LAPSE:
-            return sub.state == "past_due" and sub.month == detail and sub.grace_until == at
-        ends_unpaid = sub.state == "past_due" and sub.ends_on != "" and sub.boundary_at(detail) == at
-        return sub.month + 1 == detail and (sub.state == "in_force" or (ends_unpaid and self._ends_at(sub, detail)))
-
-    def _ends_at(self, sub: Subscription, month: int) -> bool:
-        return not sub.awaits_renewal and sub.boundary(month).isoformat() == sub.ends_on
+            return sub.state == "past_due" and sub.place(sub.month) == detail and sub.grace_until == at
+        if sub.place(sub.month + 1) != detail:
+            return False
+        # Past due on a period that had begun (a payment was taken back): it ends where it was to end all the same.
+        ends = (
+            sub.state == "past_due"
+            and not sub.awaits_renewal
+            and sub.boundary(sub.month + 1).isoformat() == sub.ends_on
+        )
+        return sub.state == "in_force" or ends
 
     _HANDLERS: ClassVar[dict[type[f.Fact], Callable[[Book, Any], None]]] = {
         f.AccountOpened: _opened,

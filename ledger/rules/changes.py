@@ -189,4 +189,4 @@ class Changes(Lifecycle):
                 self._grant(again, due=True)
         if sub is not None and resumes:
             sub.state, sub.unpaid, sub.grace_until = "in_force", "", ""
-            heappush(self.agenda, (sub.boundary_at(sub.month + 1), BOUNDARY, sub.id, sub.month + 1))
+            heappush(self.agenda, (sub.boundary_at(sub.month + 1), BOUNDARY, sub.id, sub.place(sub.month + 1)))

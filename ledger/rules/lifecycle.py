@@ -46,7 +46,7 @@ class Lifecycle(State):
 
     def _grant_month(self, sub: Subscription, at: str) -> None:
         boundary = sub.boundary_at(sub.month + 1)
-        heappush(self.agenda, (boundary, BOUNDARY, sub.id, sub.month + 1))
+        heappush(self.agenda, (boundary, BOUNDARY, sub.id, sub.place(sub.month + 1)))
         until = min(boundary, sub.licence_end())
         self._grant(
             Grant(
@@ -180,7 +180,7 @@ class Lifecycle(State):
     def _grace(self, sub: Subscription, day: date) -> None:
         """Count grace from local `day`: the plan lapses when it is over (rule 7)."""
         sub.grace_until = midnight(terms.grace_end(day), self.zone)
-        heappush(self.agenda, (sub.grace_until, LAPSE, sub.id, sub.month))
+        heappush(self.agenda, (sub.grace_until, LAPSE, sub.id, sub.place(sub.month)))
 
     def _change(self, sub: Subscription, charge_id: str, at: str) -> None:
         """Let a scheduled downgrade or change of term take effect with the renewal (rule 8)."""

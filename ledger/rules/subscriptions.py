@@ -84,6 +84,10 @@ class Subscription:
         """Whether it is past due on a renewal that was never paid: its new period has not begun."""
         return self.state == "past_due" and self.unpaid != self.settled_by
 
+    def place(self, month: int) -> int:
+        """Return a number that names monthly boundary `month` of this turn: what was due in another is not."""
+        return self.turn << 16 | month
+
     def boundary(self, month: int) -> date:
         """Return the local date of monthly boundary `month`, counted from the original anchor."""
         return terms.boundary(self.anchor, month)
