@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 
-from api import contact, document, lists, vocabulary
+from api import clock, contact, document, lists, vocabulary
 from api.context import Services, identify, lang
 from api.errors import ProblemApi, http_problem, problem, register
 from api.gateway import gateway
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     api = ProblemApi(app)
     api.ma_plugin.converter.add_attribute_function(field_to_schema)
     operations: list[Operation] = []
-    for blueprint in (vocabulary.blueprint(), contact.blueprint(), lists.blueprint()):
+    for blueprint in (vocabulary.blueprint(), contact.blueprint(), clock.blueprint(), lists.blueprint()):
         api.register_blueprint(blueprint)
         operations += blueprint.operations
     app.register_blueprint(health)

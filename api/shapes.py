@@ -61,6 +61,7 @@ def or_null(schema: Schema) -> Schema:
     return {"anyOf": [schema, {"type": "null"}]}
 
 
+_CLOCK_STATE: Schema = {"type": "string", "enum": ["real", "unset", "frozen", "running"]}
 _SPAN = record(**{"from": "instant", "until": "instant"})
 _PLAN: dict[str, str | Schema] = {
     "state": "state",
@@ -271,6 +272,10 @@ _LISTS: dict[str, Schema] = {
 
 
 _BESIDE: dict[str, Schema] = {
+    "clock_show": record(now="instant", test_clock="flag", state=_CLOCK_STATE),
+    "clock_move": record(
+        True, now="instant", position="whole", **dict.fromkeys(("instants", "accounts", "facts"), "whole")
+    ),
     "contact": record(account="text", email="text", name="text?", changed_at="instant"),
     "contact_forget": record(account="text", forgotten="whole"),
 }

@@ -149,6 +149,12 @@ def move_clock(
     return {"ok": True, "now": show(ledger.clock.now(), zone), **happened}
 
 
+def clock_shown(ledger: Ledger) -> Answer:
+    """Return what time it is for the ledger, and how its clock goes: `real`, or `unset`, `frozen`, `running`."""
+    clock = ledger.clock
+    return {"now": show(clock.now(), ledger.catalogue.zone), "test_clock": clock.is_test, "state": clock.state}
+
+
 def is_malformed(answer: Answer) -> bool:
     """Whether this answer makes the exit code 2."""
     return bool(answer.get("code") == "malformed")

@@ -7,12 +7,11 @@ from typing import Any
 
 import click
 
-from ledger.apply import move_clock, refusal
+from ledger.apply import clock_shown, move_clock, refusal
 from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_record
 from ledger.errors import LedgerError, Malformed
 from ledger.rules.durations import parse_span
-from ledger.rules.instants import show
 
 
 @click.group("clock")
@@ -51,8 +50,7 @@ def clock_advance(ctx: click.Context, span: str, as_json: bool) -> None:
 def clock_show(ctx: click.Context, as_json: bool) -> None:
     """Qué hora tiene el libro · what time it is for the ledger."""
     with ledger_of(ctx) as ledger:
-        clock = ledger.clock
-        answer = {"now": show(clock.now(), ledger.catalogue.zone), "test_clock": clock.is_test, "state": clock.state}
+        answer = clock_shown(ledger)
     show_record(answer, ctx.obj["lang"], as_json)
 
 

@@ -10,9 +10,9 @@ from ledger.errors import Malformed
 from ledger.rules.instants import LAST_YEAR, wall, zone
 from ledger.rules.terms import add_months
 
-_SPAN = re.compile(
-    r"(?:([0-9]{1,4})y)?(?:([0-9]{1,5})mo)?(?:([0-9]{1,6})w)?(?:([0-9]{1,7})d)?(?:([0-9]{1,8})h)?(?:([0-9]{1,9})min)?"
-)
+_PARTS = (("y", 4), ("mo", 5), ("w", 6), ("d", 7), ("h", 8), ("min", 9))
+PATTERN = "".join(f"(?:([0-9]{{1,{digits}}}){unit})?" for unit, digits in _PARTS)
+_SPAN = re.compile(PATTERN)
 
 
 class Span(NamedTuple):
