@@ -19,7 +19,7 @@ from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.grants import Grant
 from ledger.rules.money import show_amount
-from ledger.rules.subscriptions import FAR, Subscription, local_day
+from ledger.rules.subscriptions import FAR, Subscription, local_day, midnight
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
 
@@ -30,6 +30,7 @@ NOTICES = Table(
         ("account", "text"),
         ("kind", "text"),
         ("at", "text"),
+        ("until", "text"),
         ("language", "text"),
         ("data", "text"),
     ),
@@ -47,7 +48,7 @@ _DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Notice:
-    """One notice. `at`: the canonical instant from which it is to be sent; `data`: JSON-native, as programs take it.
+    """One notice, to be sent from canonical instant `at` on and before `until`; `data` is JSON-native, for programs.
 
     In `data` money is text with two decimals beside its `currency`, days are local dates.
     """
@@ -56,11 +57,12 @@ class Notice:
     account: str
     kind: str
     at: str
+    until: str
     language: str
     data: dict[str, Any]
 
 
-Draft = tuple[str, str, str, dict[str, Any]]  # kind, what it is about (unique among its kind), at, data
+Draft = tuple[str, str, str, str, dict[str, Any]]  # kind, what it is about (unique among its kind), at, until, data
 
 
 def rows(stream: Stream) -> Rows:
@@ -73,8 +75,8 @@ def rows(stream: Stream) -> Rows:
     common = {"account": account, "name": name, "currency": book.currency}
     return {
         NOTICES.name: [
-            (stream.id, _key(account, kind, about), account, kind, at, language, json.dumps({**common, **data}))
-            for kind, about, at, data in _drafts(book, stream, since)
+            (stream.id, _key(account, kind, about), account, kind, at, until, language, json.dumps({**common, **data}))
+            for kind, about, at, until, data in _drafts(book, stream, since)
             if since <= at < FAR
         ]
     }
@@ -98,7 +100,7 @@ def _drafts(book: Book, stream: Stream, since: str) -> Iterator[Draft]:
             yield from _receipt(book, charge, told, since)
 
 
-MODEL = ReadModel("notices", 1, "account/", (NOTICES,), rows)
+MODEL = ReadModel("notices", 2, "account/", (NOTICES,), rows)
 
 
 class _Told:
@@ -149,7 +151,8 @@ def _renewal_upcoming(book: Book, sub: Subscription) -> Iterator[Draft]:
         "cancel_by": cancel_by.isoformat(), "price": show_amount(gross), "credit": show_amount(book.purse.credit),
         "to_pay": show_amount(max(gross - book.purse.credit, 0)), "paid_by": _paid_by(book, sub, gross),
     }  # fmt: skip
-    yield "renewal_upcoming", f"{sub.id}:{renewal}", _morning(cancel_by - _RENEWAL_DAYS, book.zone), data
+    at, until = _morning(cancel_by - _RENEWAL_DAYS, book.zone), midnight(renewal, book.zone)
+    yield "renewal_upcoming", f"{sub.id}:{renewal}", at, until, data
 
 
 def _paid_by(book: Book, sub: Subscription, gross: int) -> str:
@@ -165,13 +168,13 @@ def _grace_ends(book: Book, sub: Subscription) -> Draft:
         "subscription": sub.id, "level": sub.level, "term": sub.term, "charge": charge.id,
         "amount": show_amount(charge.due), "last_day": (over - _DAY).isoformat(),
     }  # fmt: skip
-    return "grace_ends", f"{charge.id}:{over}", _morning(over - _GRACE_DAYS, book.zone), data
+    return "grace_ends", f"{charge.id}:{over}", _morning(over - _GRACE_DAYS, book.zone), sub.grace_until, data
 
 
 def _lapsed(book: Book, sub: Subscription) -> Draft:
     ended = local_day(sub.ended_at, book.zone)
     data = {"subscription": sub.id, "level": sub.level, "term": sub.term, "ended_on": ended.isoformat()}
-    return "lapsed", f"{sub.id}:{ended}", sub.ended_at, data
+    return "lapsed", f"{sub.id}:{ended}", sub.ended_at, FAR, data
 
 
 # --- money -----------------------------------------------------------------------------------------------------------
@@ -193,7 +196,7 @@ def _refusals(book: Book, told: _Told, as_of: str) -> Iterator[Draft]:
             "final": attempt.final, "retry_on": local_day(retry, book.zone).isoformat() if retry else "",
             "last_day": _last_day(book, charge),
         }  # fmt: skip
-        yield "payment_failed", attempt.id, told.since(attempt.answered_at, attempt.id), data
+        yield "payment_failed", attempt.id, told.since(attempt.answered_at, attempt.id), FAR, data
 
 
 def _last_day(book: Book, charge: Charge) -> str:
@@ -217,7 +220,7 @@ def _receipt(book: Book, charge: Charge, told: _Told, since: str) -> Iterator[Dr
         "tax": show_amount(tax), "discount": show_amount(charge.discount),
         "paid_on": local_day(charge.paid_at, book.zone).isoformat(),
     }  # fmt: skip
-    yield "receipt", f"{charge.id}{again}", at, data
+    yield "receipt", f"{charge.id}{again}", at, FAR, data
 
 
 def _what_for(book: Book, charge: Charge) -> dict[str, Any]:
@@ -244,11 +247,12 @@ def _of_grant(book: Book, grant: Grant, told: _Told, as_of: str) -> Iterator[Dra
         "elsewhere": sum(g.remaining for g in book.live.values() if g is not grant and g.valid_at(as_of)),
     }  # fmt: skip
     if grant.kind == "addon" and grant.remaining > 0 and last_day is not None:
-        yield "addon_expiring", grant.id, _morning(last_day - _ADDON_DAYS, book.zone), data
+        yield "addon_expiring", grant.id, _morning(last_day - _ADDON_DAYS, book.zone), grant.until, data
     elif grant.kind == "plan" and grant.used * 5 >= grant.units * 4 and grant.units:
         used_up = grant.remaining <= 0
         least = grant.units if used_up else -(-grant.units * 4 // 5)
-        yield "tickets_used_up" if used_up else "tickets_low", grant.id, _crossed(grant, least, told), data
+        kind = "tickets_used_up" if used_up else "tickets_low"
+        yield kind, grant.id, _crossed(grant, least, told), grant.until, data
 
 
 def _crossed(grant: Grant, least: int, told: _Told) -> str:
@@ -274,22 +278,26 @@ def _shifted(at: str, by: timedelta) -> str:
 
 # --- questions -------------------------------------------------------------------------------------------------------
 
-_COLUMNS = "key, account, kind, at, language, data"
+_COLUMNS = ", ".join(NOTICES.names[1:])
 
 
-def due(read: Store, *, after: str, until: str, behind: tuple[str, str] = ("", ""), limit: int = 500) -> list[Notice]:
-    """Return notices with `after` < at <= `until` in the order of (at, key), from behind that pair in `behind`."""
-    sql = f"SELECT {_COLUMNS} FROM r_notices WHERE at > ? AND at <= ? AND (at, key) > (?, ?) ORDER BY at, key LIMIT ?"
-    return [_notice(row) for row in read.query(sql, [after, until, *behind, limit])]
+def due(read: Store, *, after: str, now: str, behind: tuple[str, str] = ("", ""), limit: int = 500) -> list[Notice]:
+    """Return notices to be sent at instant `now` that were due later than `after`, from behind (at, key) `behind`."""
+    sql = (
+        f"SELECT {_COLUMNS} FROM r_notices WHERE at > ? AND at <= ? AND until > ? AND (at, key) > (?, ?)"
+        " ORDER BY at, key LIMIT ?"
+    )
+    return [_notice(row) for row in read.query(sql, [after, now, now, *behind, limit])]
 
 
-def standing(read: Store, keys: list[str]) -> set[str]:
-    """Return which of `keys` are notices still."""
+def standing(read: Store, keys: list[str], now: str) -> set[str]:
+    """Return which of `keys` are notices still at instant `now`."""
     found: set[str] = set()
     for start in range(0, len(keys), 500):
         part = keys[start : start + 500]
         marks = ",".join("?" * len(part))
-        found.update(row[0] for row in read.query(f"SELECT key FROM r_notices WHERE key IN ({marks})", part))
+        sql = f"SELECT key FROM r_notices WHERE key IN ({marks}) AND until > ?"
+        found.update(row[0] for row in read.query(sql, [*part, now]))
     return found
 
 
@@ -306,5 +314,4 @@ def next_at(read: Store, after: str) -> str:
 
 
 def _notice(row: tuple[Any, ...]) -> Notice:
-    key, account, kind, at, language, data = row
-    return Notice(key, account, kind, at, language, json.loads(data))
+    return Notice(*row[:-1], data=json.loads(row[-1]))

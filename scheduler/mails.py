@@ -115,7 +115,7 @@ def message(mail: Mail, *, key: str, sender: Address, to: Address, lang: str, no
     made = EmailMessage(policy=SMTP)
     made["Subject"] = mail.subject
     made["From"] = sender
-    made["To"] = Address(_line(to.display_name), addr_spec=to.addr_spec)
+    made["To"] = to
     made["Date"] = format_datetime(from_iso(now))
     made["Message-ID"] = f"<{message_name(key)}@{sender.domain}>"
     made["Auto-Submitted"] = "auto-generated"

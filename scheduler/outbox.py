@@ -116,7 +116,7 @@ def fill(ledger: Ledger, projector: Projector, now: str, progress: Progress | No
     hooks = [endpoint for endpoint in contacts.endpoints(store) if not endpoint.stopped_at]
     queued = 0
     behind = ("", "")
-    while page := notices.due(projector.read, after=since, until=now, behind=behind, limit=_PAGE * 5):
+    while page := notices.due(projector.read, after=since, now=now, behind=behind, limit=_PAGE * 5):
         queued += _put(store, page, hooks, now)
         behind = (page[-1].at, page[-1].key)
         if progress is not None:
@@ -173,7 +173,7 @@ def _withdraw(store: Store, projector: Projector, now: str, since: str) -> int:
     A row never tried is deleted: should its notice come true again, it is put in again.
     """
     waiting = store.query(f"SELECT key, created_at FROM ledger_outbox WHERE {_WAITING}")
-    true = notices.standing(projector.read, sorted({_notice_of(key) for key, _created_at in waiting}))
+    true = notices.standing(projector.read, sorted({_notice_of(key) for key, _created_at in waiting}), now)
     count = 0
     for key, created_at in waiting:
         if _notice_of(key) not in true:

@@ -128,15 +128,19 @@ def test_an_add_on_used_up_is_not_said_to_expire(desk: PostDesk) -> None:
     assert set(desk.told("2026-03-26 08:00")) & set(KINDS) == {"renewal_upcoming"}
 
 
-CARD = {"customer_no": PANADERIA, "by": "gateway", "source": "gateway"}
+CARD: dict[str, Any] = {"customer_no": PANADERIA, "by": "gateway", "source": "gateway"}
+
+
+def attempted(attempt: str, asked: str) -> f.ChargeAttempted:
+    charge = attempt.rpartition("-")[0]
+    return f.ChargeAttempted(
+        **CARD, occurred_at=iso(asked), attempt=attempt, charge=charge, amount=25000, currency="GTQ", token="tok_1"
+    )
 
 
 def refused(desk: PostDesk, attempt: str, asked: str, *, final: bool = False) -> None:
-    charge = attempt.rpartition("-")[0]
     desk.append(
-        f.ChargeAttempted(
-            **CARD, occurred_at=iso(asked), attempt=attempt, charge=charge, amount=25000, currency="GTQ", token="tok_1"
-        ),
+        attempted(attempt, asked),
         f.AttemptRefused(**CARD, occurred_at=desk.now, attempt=attempt, code="declined", final=final),
     )
 
@@ -225,6 +229,45 @@ def test_the_end_of_grace_is_told_also_when_no_job_recorded_the_boundary(desk: P
     desk.sell()
     desk.post()
     assert desk.told("2026-04-09 12:00") == ["lapsed"]
+
+
+def test_a_plan_bought_again_is_not_said_to_have_lapsed(desk: PostDesk) -> None:
+    desk.sell()
+    desk.post()
+    desk.at("2026-04-08 09:00").sell()
+    assert desk.told() == ["receipt"]
+
+
+def test_after_grace_nobody_is_told_to_pay_in_it_though_a_card_keeps_the_plan_past_due(card: PostDesk) -> None:
+    card.at("2026-04-02 00:01")
+    card.append(attempted("C-100-S1-r1-a0", "2026-04-02 00:00"))
+    card.told("2026-04-03 00:00")
+    assert card.told("2026-04-08 00:00") == []
+    assert card.state() == "past_due"
+
+
+def test_a_renewal_that_was_undone_has_no_receipt(desk: PostDesk) -> None:
+    desk.sell(paid=2)
+    desk.post()
+    desk.at("2026-04-02 09:00")
+    desk.ledger.record_due(PANADERIA)
+    desk.do("plan.cancel", account=PANADERIA, at="2026-03-27 10:00", by=BEATRIZ, reason="carta del 27")
+    assert desk.state() == "cancelled"
+    assert desk.told() == []
+
+
+def test_a_payment_taken_back_and_made_again_is_receipted_again(desk: PostDesk) -> None:
+    desk.sell()
+    assert desk.told() == ["receipt"]
+    desk.at("2026-03-05 09:00")
+    bounced = {**CARD, "payment": "C-100-P1", "kind": "returned_cheque", "approver": "beatriz"}
+    desk.append(f.PaymentReversed(**bounced, occurred_at=desk.now, reason="sin fondos"))
+    assert (desk.state(), desk.told()) == ("past_due", [])
+    assert desk.told("2026-03-09 08:00") == ["grace_ends"]
+    desk.pay()
+    assert desk.told() == ["receipt"]
+    assert desk.hooks.got[-1][2]["data"]["key"] == "receipt:C-100/S1-p:2"
+    assert desk.told() == []
 
 
 # --- old ledgers and late facts --------------------------------------------------------------------------------------
