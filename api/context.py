@@ -39,7 +39,8 @@ class Services:
             return made
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
-                ledger = Ledger(open_store(self.settings.database_url), load(self.settings.catalogue))
+                store = open_store(self.settings.database_url)
+                ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway)
                 self._made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
             return self._made
 

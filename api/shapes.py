@@ -84,6 +84,7 @@ _GRANT = record(
     taken_by=many(record(at="instant", ticket="text", units="whole")),
     **{"from": "instant", "until": "instant?"},
 )
+_GIVEN: dict[str, str | Schema] = {"grant": "text", "kind": "text", "level": "level", "units": "whole"}
 _CASE: dict[str, str | Schema] = {
     "ticket": "text",
     "request": "text",
@@ -102,6 +103,21 @@ _LABELS: dict[str, str | Schema] = {
     "verdict_priority": "priority?",
     "excluded": "text?",
 }
+
+_SUMS = (
+    *("billed", "net", "tax", "paid", "credited", "written_off", "due", "credit", "unapplied"),
+    *("received", "refunded", "reversed", "upgrade_excess"),
+)
+_CARD: dict[str, str | Schema] = {"card_charge?": record(attempt="text", charge="text", outcome="text", code="text?")}
+_LEFT: dict[str, str | Schema] = {
+    "charge": "text",
+    "state": "text",
+    "due": "money",
+    "credit_balance": "money",
+    "currency": "text",
+}
+_PURSE: dict[str, str | Schema] = {"credit": "money", "unapplied": "money", "currency": "text"}
+_SCHEDULED = record(**{"subscription": "text", "level?": "level", "term?": "text", "effective_on": "date"})
 
 _QUESTIONS: dict[str, Schema] = {
     "account": record(
@@ -142,7 +158,7 @@ _QUESTIONS: dict[str, Schema] = {
         account="text",
         at="instant",
         currency="text",
-        **dict.fromkeys(("billed", "net", "tax", "paid", "due", "credit", "unapplied", "received"), "money"),
+        **dict.fromkeys(_SUMS, "money"),
         charges=many(
             record(
                 id="text",
@@ -150,11 +166,62 @@ _QUESTIONS: dict[str, Schema] = {
                 **_NET,
                 currency="text",
                 due_on="date",
-                paid="money",
-                due="money",
+                **dict.fromkeys(("discount", "credited", "written_off", "paid", "due"), "money"),
                 state="text",
                 cause="text?",
             )
+        ),
+    ),
+    "preview": record(
+        account="text",
+        of="text",
+        at="instant",
+        on="date",
+        **{"ends_on?": "date", "effective_on?": "date"},
+        charge=or_null(_CHARGE),
+        **dict.fromkeys(("discount", "from_credit", "due", "credit_after"), "money"),
+        currency="text",
+        granted=many(record(**{**_GIVEN, "from": "instant", "until": "instant?"})),
+        voided=many(record(grant="text", units="whole")),
+        level="level?",
+        term="text?",
+        renews_on="date?",
+        cancel_by="date?",
+    ),
+    "documents": record(
+        account="text",
+        documents=many(
+            record(
+                document="text",
+                kind="text",
+                charge="text",
+                issued_at="instant",
+                **_NET,
+                currency="text",
+                uuid="text?",
+                certified_as="text?",
+            )
+        ),
+    ),
+    "payments": record(
+        account="text",
+        at="instant",
+        currency="text",
+        payments=many(
+            record(
+                payment="text",
+                value_date="instant",
+                amount="money",
+                method="text",
+                reference="text",
+                pays=many(record(charge="text", amount="money")),
+                available="money",
+                refunded="money",
+                reversed="flag",
+            )
+        ),
+        attempts=many(
+            record(attempt="text", charge="text", amount="money", asked_at="instant", state="text", code="text?")
         ),
     ),
     "history": record(
@@ -178,7 +245,32 @@ _QUESTIONS: dict[str, Schema] = {
 
 _COMMANDS: dict[str, Schema] = {
     "account.open": record(account="text"),
-    "plan.purchase": record(subscription="text", charge=or_null(_CHARGE)),
+    "plan.purchase": record(subscription="text", charge=or_null(_CHARGE), **_CARD),
+    "plan.upgrade": record(
+        subscription="text",
+        charge=_CHARGE,
+        **dict.fromkeys(("credit", "excess", "due"), "money"),
+        effective="flag",
+        **_CARD,
+    ),
+    "plan.downgrade": _SCHEDULED,
+    "plan.change_term": _SCHEDULED,
+    "plan.withdraw_change": _SCHEDULED,
+    "plan.pay_by": record(subscription="text", pay_by="text", **_CARD),
+    "card.register": record(card="text", **_CARD),
+    "card.charge": record(charge="text", attempt="text", **_CARD),
+    "payment.apply": record(applied=many(record(payment="text", amount="money")), **_PURSE),
+    "payment.refund": record(refund="text", amount="money", **_PURSE, state="text"),
+    "payment.reverse": record(
+        payment="text", reopened=many({"type": "string"}), state="text", credit="money", currency="text"
+    ),
+    "charge.discount": record(discount="text", **_LEFT),
+    "charge.void": record(**_LEFT),
+    "charge.write_off": record(amount="money", **_LEFT),
+    "charge.credit": record(note="text", **_NET, **_LEFT),
+    "document.certify": record(document="text", uuid="text"),
+    "books.close": record(month="month"),
+    "gateway.script": record(outcomes=many({"type": "string"})),
     "licence.renew": record(subscription="text", licence_until="date"),
     "payment.record": record(
         payment="text",
@@ -187,7 +279,7 @@ _COMMANDS: dict[str, Schema] = {
         unapplied="money",
         currency="text",
     ),
-    "addon.purchase": record(charge=_CHARGE),
+    "addon.purchase": record(charge=_CHARGE, **_CARD),
     "courtesy.grant": record(grant="text"),
     "plan.cancel": record(subscription="text", ends_on="date", overridden="flag", undoes_renewal="flag"),
     "plan.withdraw_cancellation": record(subscription="text", renews_on="date"),

@@ -21,7 +21,10 @@ REASON = Field("reason", Text(500), required=False)
 MIN_POSITION = Field("min_position", Whole(0, MOST_POSITION), required=False)
 # A token, or a string of RFC 9651 (structured fields), whose escapes nobody needs in a key.
 KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x7e]{1,200})')
-_CREATES = {"account.open", "plan.purchase", "payment.record", "addon.purchase", "courtesy.grant", "ticket.open"}
+_CREATES = {
+    *("account.open", "plan.purchase", "payment.record", "addon.purchase", "courtesy.grant", "ticket.open"),
+    *("plan.upgrade", "card.register", "payment.refund", "charge.discount", "charge.credit", "books.close"),
+}
 # What a client may then GET; the other creations are told by the account.
 _LOCATIONS = {"account.open": "account", "ticket.open": "ticket"}
 

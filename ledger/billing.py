@@ -14,6 +14,7 @@ from ledger.account import Account, Asked
 from ledger.errors import NotFound, Refused, Unavailable
 from ledger.gateways import Gateway, GatewayAnswer, GatewayRequest, GatewayTimeout
 from ledger.plans import Answer, paid_late
+from ledger.rules.book import Book
 from ledger.rules.cards import Attempt
 from ledger.rules.subscriptions import FAR
 
@@ -156,6 +157,13 @@ def outcome(account: Account, now: str, charges: list[str]) -> Answer | None:
     last = own[-1]
     state = {"asked": "unanswered"}.get(last.state, last.state)
     return {"attempt": last.id, "charge": last.charge, "outcome": state, "code": last.code or None}
+
+
+def refund_state(book: Book, refund: str) -> str:
+    """Return settled, refused or unanswered: only the gateway may say no, or nothing."""
+    if refund in book.refused_refunds:
+        return "refused"
+    return "settled" if refund in book.settled_refunds or not _at_gateway(book.refunds[refund]) else "unanswered"
 
 
 def check_token(gateway: Gateway, token: str) -> None:

@@ -78,6 +78,10 @@ class Cashier(Recording):
 
     def with_card(self, name: str, values: Answer, answer: Answer) -> Answer:
         """Add to an answer what became of the card: it is asked after the command is on record."""
+        if name == "payment.refund" and answer.get("ok"):
+            with self.accounts.existing(values["account"]) as account:
+                state = billing.refund_state(account.whole(self.clock.now()), answer["refund"])
+            return {**answer, "state": state, "position": self.store.last_position()}
         if name not in AT_ONCE or not answer.get("ok"):
             return answer
         with self.accounts.existing(values["account"]) as account:

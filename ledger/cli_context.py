@@ -20,7 +20,7 @@ def ledger_of(ctx: click.Context, *, check: bool = True) -> Iterator[Ledger]:
     `check=False` skips the check that the database has been migrated.
     """
     settings: Settings = ctx.obj["settings"]
-    ledger = Ledger(open_store(settings.database_url), load(settings.catalogue))
+    ledger = Ledger(open_store(settings.database_url), load(settings.catalogue), settings.gateway)
     try:
         if check:
             ledger.store.check()
