@@ -52,7 +52,7 @@ def _add(blp: LedgerBlueprint, name: str, method: str, fields: tuple[Field, ...]
         path="/clock",
         fields=fields,
         roles=_OPERATORS,
-        tag="server",
+        tag="clock",
         answer=name,
         summary=text(f"http_{name}", "en"),
         logged=False,
