@@ -90,7 +90,7 @@ def _key(account: str, kind: str, about: str) -> str:
 def _drafts(book: Book, stream: Stream, since: str) -> Iterator[Draft]:
     for sub in book.subscriptions.values():
         if sub.kind == "bought":
-            yield from _of_plan(book, sub, stream.as_of)
+            yield from _of_plan(book, sub)
     told = _Told(stream)
     yield from _refusals(book, told, stream.as_of)
     for grant in book.live.values():
@@ -128,10 +128,10 @@ class _Told:
 # --- the plan --------------------------------------------------------------------------------------------------------
 
 
-def _of_plan(book: Book, sub: Subscription, as_of: str) -> Iterator[Draft]:
+def _of_plan(book: Book, sub: Subscription) -> Iterator[Draft]:
     if sub.state == "in_force":
         yield from _renewal_upcoming(book, sub)
-    elif sub.state == "past_due" and as_of < sub.grace_until:
+    elif sub.state == "past_due":
         yield _grace_ends(book, sub)
     elif sub.state == "lapsed" and sub is book.bought():  # one bought again since is no news any more
         yield _lapsed(book, sub)
@@ -314,4 +314,5 @@ def next_at(read: Store, after: str) -> str:
 
 
 def _notice(row: tuple[Any, ...]) -> Notice:
-    return Notice(*row[:-1], data=json.loads(row[-1]))
+    key, account, kind, at, until, language, data = row
+    return Notice(key, account, kind, at, until, language, json.loads(data))
