@@ -22,6 +22,7 @@ from ledger.rules import terms
 from ledger.rules.instants import from_iso
 from ledger.rules.subscriptions import local_day, midnight
 from ledger.store import Row, Store, open_store
+from ledger.store.base import NEXT
 
 ZONE = "America/Guatemala"
 PRICES = {"basic": "250.00", "advanced": "600.00", "corporate": "1500.00"}
@@ -196,7 +197,9 @@ def _copied(row: Row, number: str, copy: int) -> tuple[StoredEvent, str]:
     minutes = f":{copy % 60:02d}:{copy // 60 % 60:02d}.{copy % 999_983:06d}Z"
     stream = row.stream.replace(_MARK, number).replace(_MARK.casefold(), number.casefold())
     state = row.state.replace(_MARK.encode(), number.encode()).replace(_MINUTES.encode(), minutes.encode())
-    return StoredEvent(stream.replace(_MINUTES, minutes), row.version, row.topic, state), number
+    # A series of documents is shared by all accounts: each copy takes its next numbers.
+    version = row.version if _MARK.casefold() in row.stream.casefold() else NEXT
+    return StoredEvent(stream.replace(_MINUTES, minutes), version, row.topic, state), number
 
 
 def fill(store: Store, templates: Sequence[Template], copies: int, prefix: str = "B") -> int:
