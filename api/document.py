@@ -33,6 +33,8 @@ _TAGS = {
     "accounts": "Customers: their plan, tickets left, money",
     "tickets": "Cases: from opening to the verdict",
     "reports": "Lists and figures over all customers",
+    "books": "Accounting months",
+    "clock": "The test clock, on a ledger that has one",
     "gateway": "What the card gateway tells by itself",
     "server": "Whether it lives and can serve",
 }

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,15 +17,15 @@ from api.operations import LedgerBlueprint, Operation
 from api.responses import MOST_POSITION, conditional, wanted_position
 from api.vocabulary import MIN_POSITION
 from ledger.commands import CLERKS, MONEY
+from ledger.documents import closings
 from ledger.errors import Malformed
-from ledger.fields import Date, Field, Flag, Id, Kind, Text, Whole
+from ledger.fields import Date, Field, Flag, Id, Kind, Month, Text, Whole
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Store
 from ledger.texts import text
 from projections import balances, billing, compliance, declines, tickets
 
-_MONTH = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])")
 _DEFAULT_LIMIT = 50
 _INSTANTS = {
     "at", "next_due", "period_until", "opened_at", "due_at", "responded_at", "waiting_since", "resolved_at",
@@ -35,18 +34,6 @@ _INSTANTS = {
 
 Rows = list[dict[str, Any]]
 Query = Callable[[Store, dict[str, Any], Any, int], Rows]
-
-
-class Month(Kind):
-    """A month, YYYY-MM."""
-
-    def parse(self, value: Any, field: str) -> str:
-        if not isinstance(value, str) or _MONTH.fullmatch(value) is None:
-            raise Malformed(field, value, "remedy_month")
-        return value
-
-    def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": f"^{_MONTH.pattern}$", "examples": ["2026-03"]}
 
 
 class Dimensions(Kind):
@@ -125,7 +112,8 @@ def _declines(read: Store, values: dict[str, Any], after: Any, limit: int) -> Ro
 
 def _entries(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
     account, month = values.get("account") or "", values.get("month") or ""
-    return billing.entries(read, account=account, month=month, after=after, limit=limit)
+    closed = closings(services().ledger.store)
+    return billing.entries(read, closed, account=account, month=month, after=after, limit=limit)
 
 
 def _add(blp: LedgerBlueprint, listing: Listing) -> None:

@@ -339,6 +339,7 @@ _LISTS: dict[str, Schema] = {
         record(
             account="text",
             month="month",
+            booked_in="month",
             occurred_at="instant",
             recorded_at="instant",
             position="whole",

@@ -7,7 +7,7 @@ append lock, so that nobody waits and no number is lost. The certifier's UUID, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger import facts as f
 from ledger.account import Account, Asked
@@ -151,20 +151,32 @@ def certify(account: Account, v: Answer, asked: Asked, names: Iterable[str]) -> 
 
 def close_month(store: Store, v: Answer, asked: Asked, today: str) -> Recorded:
     """Return the row that closes an accounting month; months close in order, and not before they are over."""
-    closed = closed_through(store)
+    closed = closings(store)
     if v["month"] >= today[:7]:
         raise Refused("month_not_over", month=v["month"])
-    if closed and v["month"] <= closed[-1]:
-        raise Conflict("month_closed", month=v["month"], closed_through=closed[-1])
+    if closed and v["month"] <= closed[-1].month:
+        raise Conflict("month_closed", month=v["month"], closed_through=closed[-1].month)
     fact = f.MonthClosed(**{**common("", asked), "month": v["month"]})
     return Recorded("books", len(closed) + 1, fact)
 
 
-def closed_through(store: Store) -> list[str]:
+class Closing(NamedTuple):
+    """An accounting month that was closed, with all before it, at a position of the log."""
+
+    month: str
+    position: int
+
+
+def closings(store: Store) -> list[Closing]:
     """Return the closed months in the order of their closing; everything up to the last one is closed."""
-    found = []
-    for event in store.select_events("books"):
-        fact = f.decode(event.topic, event.state)
-        assert isinstance(fact, f.MonthClosed)
-        found.append(fact.month)
-    return found
+    return [
+        Closing(fact.month, row.position)
+        for row in store.rows_of_streams(["books"], store.last_position())
+        if isinstance(fact := f.decode(row.topic, row.state), f.MonthClosed)
+    ]
+
+
+def following(month: str) -> str:
+    """Return the month after `month` (YYYY-MM)."""
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year + number // 12:04d}-{number % 12 + 1:02d}"

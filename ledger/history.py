@@ -13,7 +13,7 @@ from ledger.rules.money import show_amount
 from ledger.store import Store
 
 _HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key"}
-_MONEY = {"gross", "net", "tax", "amount"}
+_MONEY = {"gross", "net", "tax", "amount", "credit", "excess"}
 _INSTANTS = {"until", "starts", "ends", "due_at", "reminder"}
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ledger import facts as f
+from ledger.documents import Closing, following
 from ledger.rules.subscriptions import local_day
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -21,6 +22,9 @@ CHARGES = Table(
         ("tax", "bigint"),
         ("currency", "text"),
         ("due_on", "text"),
+        ("discount", "bigint"),
+        ("credited", "bigint"),
+        ("written_off", "bigint"),
         ("paid", "bigint"),
         ("due", "bigint"),
         ("state", "text"),
@@ -51,6 +55,9 @@ ENTRIES = Table(
 )
 
 
+_NEVER = 2**62
+
+
 def rows(stream: Stream) -> Rows:
     """Return the charges of one account, and its billing history fact by fact."""
     book = stream.book
@@ -61,7 +68,7 @@ def rows(stream: Stream) -> Rows:
         CHARGES.name: [
             (
                 stream.id, account, c.id, c.kind, c.gross, c.net, c.tax, currency, c.due_on,
-                0 if c.voided_at else c.paid, c.due, c.state, c.raised_at, c.paid_at, c.voided_at,
+                c.discount, c.credited, c.written_off, c.paid, c.due, c.state, c.raised_at, c.paid_at, c.voided_at,
             )
             for c in book.charges.values()
         ],
@@ -93,6 +100,23 @@ _ENTRIES: dict[type[f.Fact], Callable[[Any], tuple[str, str, int, int] | None]] 
     f.TicketsGranted: lambda fact: ("granted", fact.grant, 0, fact.units),
     f.TicketsExpired: lambda fact: ("expired", fact.grant, 0, fact.units),
     f.TicketsVoided: lambda fact: ("voided", fact.grant, 0, fact.units),
+    f.UpgradeAsked: lambda fact: ("charged", fact.charge, fact.gross - fact.credit, 0),
+    f.DiscountGiven: lambda fact: ("discounted", fact.charge, fact.gross, 0),
+    f.ChargeCancelled: lambda fact: ("cancelled_by_hand", fact.charge, 0, 0),
+    f.DebtWrittenOff: lambda fact: ("written_off", fact.charge, fact.amount, 0),
+    f.CreditNoted: lambda fact: ("credited", fact.charge, fact.gross, 0),
+    f.RefundAsked: lambda fact: ("refunded", fact.payment, fact.amount, 0),
+    f.RefundSettled: lambda fact: ("refund_settled", fact.refund, 0, 0),
+    f.RefundRefused: lambda fact: ("refund_refused", fact.refund, 0, 0),
+    f.PaymentReversed: lambda fact: ("reversed", fact.payment, 0, 0),
+    f.MoneyApplied: lambda fact: ("applied", fact.payment, fact.amount, 0),
+    f.ChargeReopened: lambda fact: ("reopened", fact.charge, fact.amount, 0),
+    f.ChargeAttempted: lambda fact: ("card_charged", fact.charge, fact.amount, 0),
+    f.AttemptRefused: lambda fact: ("card_refused", fact.attempt, 0, 0),
+    f.AttemptContradicted: lambda fact: ("card_contradicted", fact.attempt, 0, 0),
+    f.DocumentIssued: lambda fact: (fact.kind, fact.charge, fact.gross, 0),
+    f.DocumentCertified: lambda fact: ("certified", fact.document, 0, 0),
+    f.PlanChanged: lambda fact: ("plan_changed", fact.subscription, 0, 0),
     f.PlanEnded: lambda fact: (fact.cause, fact.subscription, 0, 0),
     f.CancellationScheduled: lambda fact: ("cancellation_scheduled", fact.subscription, 0, 0),
     f.CancellationWithdrawn: lambda fact: ("cancellation_withdrawn", fact.subscription, 0, 0),
@@ -100,21 +124,52 @@ _ENTRIES: dict[type[f.Fact], Callable[[Any], tuple[str, str, int, int] | None]] 
 }
 
 
-MODEL = ReadModel("billing", 1, "account/", (CHARGES, ENTRIES), rows)
+MODEL = ReadModel("billing", 2, "account/", (CHARGES, ENTRIES), rows)
 
 
 def entries(
-    read: Store, *, account: str = "", month: str = "", after: int = 0, limit: int = 50
+    read: Store,
+    closings: Sequence[Closing] = (),
+    *,
+    account: str = "",
+    month: str = "",
+    after: int = 0,
+    limit: int = 50,
 ) -> list[dict[str, Any]]:
-    """Return billing history in the order of the log, of one account or of one local month (YYYY-MM)."""
+    """Return billing history in the order of the log, of one account or of what is booked in one month (YYYY-MM).
+
+    `month` is that of the value date; `booked_in` is the accounting month: the first that was open when it was
+    recorded (rule 9). `closings` are those of the log (`ledger.documents.closings`).
+    """
     names = ENTRIES.names[1:]
-    where, params = ["position > ?"], [after]
-    given: list[Any] = list(params)
+    where = ["position > ?"]
+    given: list[Any] = [after]
     if account:
         where.append("account = ?")
         given.append(account)
     if month:
-        where.append("month = ?")
-        given.append(month)
+        condition, values = _booked_in(month, closings)
+        where.append(condition)
+        given += values
     sql = f"SELECT {', '.join(names)} FROM r_billing WHERE {' AND '.join(where)} ORDER BY position LIMIT ?"
-    return [dict(zip(names, row, strict=True)) for row in read.query(sql, [*given, limit])]
+    found = [dict(zip(names, row, strict=True)) for row in read.query(sql, [*given, limit])]
+    return [{**row, "booked_in": booked_month(row["month"], row["position"], closings)} for row in found]
+
+
+def booked_month(month: str, position: int, closings: Sequence[Closing]) -> str:
+    """Return the accounting month of what is dated in `month` and recorded at `position`."""
+    closed = [closing.month for closing in closings if closing.position < position]
+    return max(month, following(closed[-1])) if closed else month
+
+
+def _booked_in(month: str, closings: Sequence[Closing]) -> tuple[str, list[Any]]:
+    """Return the condition (and its values) that picks what is booked in `month`."""
+    later = [closing for closing in closings if following(closing.month) >= month]
+    if not later:  # nothing up to it has been closed: every date of it is booked in it, and none before
+        return "month = ?", [month]
+    condition, values = "((month = ? AND position < ?)", [month, later[0].position]
+    if following(later[0].month) == month:  # it was the first open one for a while: older dates came in too
+        until = later[1].position if len(later) > 1 else _NEVER
+        condition += " OR (month <= ? AND position > ? AND position < ?)"
+        values += [month, later[0].position, until]
+    return condition + ")", values
