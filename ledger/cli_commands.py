@@ -14,7 +14,7 @@ from ledger.apply import in_words
 from ledger.cli_context import ledger_of
 from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
-from ledger.fields import Choice, Field, Flag, Instant, Text, Whole
+from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
 from ledger.settings import language
 from ledger.texts import table, text
 
@@ -31,6 +31,9 @@ def command_groups() -> Iterator[click.Group]:
         groups[noun].add_command(_command(command, verb.replace("_", "-")))
     groups["ticket"].add_command(_question(QUESTIONS["ticket"], "show"))
     groups["account"].add_command(_question(QUESTIONS["account"], "show"))
+    groups["plan"].add_command(_question(QUESTIONS["preview"], "preview"))
+    groups["payment"].add_command(_question(QUESTIONS["payments"], "list"))
+    groups["document"].add_command(_question(QUESTIONS["documents"], "list"))
     yield from groups.values()
 
 
@@ -94,7 +97,7 @@ def _question(question: Question, name: str) -> click.Command:
 
 
 def _present(given: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in given.items() if value is not None}
+    return {n: list(v) if isinstance(v, tuple) else v for n, v in given.items() if v is not None}
 
 
 def _parameter(field: Field) -> click.Parameter:
@@ -104,6 +107,8 @@ def _parameter(field: Field) -> click.Parameter:
     help_ = help_text(f"field_{field.name}")
     if isinstance(field.kind, Flag):
         return click.Option([option, field.name], is_flag=True, default=None, help=help_)
+    if isinstance(field.kind, Words):
+        return click.Argument([field.name], type=click.Choice(field.kind.words), nargs=-1, required=True)
     kind: Any = str
     if isinstance(field.kind, Choice):
         kind = click.Choice(field.kind.words)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -10,7 +11,7 @@ from ledger import facts as f
 from ledger.errors import NotFound
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
-from ledger.store import Store
+from ledger.store import Row, Store
 
 _HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key"}
 _MONEY = {"gross", "net", "tax", "amount", "credit", "excess"}
@@ -27,6 +28,7 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
     opening = next((fact for _row, fact in facts if isinstance(fact, f.AccountOpened)), None)
     if opening is None or opening.occurred_at > at:
         raise NotFound("unknown_account", account=account)
+    numbers = _numbers(facts)
     entries = [
         {
             "position": row.position,
@@ -37,11 +39,25 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
             "source": fact.source,
             "reason": fact.reason or None,
             **_details(fact, opening.zone),
+            **({"document": numbers.pop((fact.series, fact.subject), "")} if _issued(fact) else {}),
         }
         for row, fact in sorted(facts, key=lambda pair: pair[1].occurred_at)
-        if fact.occurred_at <= at and row.topic != f.ReferenceClaimed.TOPIC
+        if fact.occurred_at <= at and not isinstance(fact, (f.ReferenceClaimed, f.NumberTaken))
     ]
     return {"account": account, "name": opening.name, "currency": opening.currency, "entries": entries}
+
+
+def _issued(fact: f.Fact) -> TypeGuard[f.DocumentIssued]:
+    return isinstance(fact, f.DocumentIssued)
+
+
+def _numbers(facts: Iterable[tuple[Row, f.Fact]]) -> dict[tuple[str, str], str]:
+    """Return the names of documents by series and subject."""
+    return {
+        (fact.series, fact.subject): f"{fact.series}-{row.version}"
+        for row, fact in facts
+        if isinstance(fact, f.NumberTaken)
+    }
 
 
 def _details(fact: f.Fact, zone: str) -> dict[str, Any]:
