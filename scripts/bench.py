@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from scripts import bench_account, bench_append, bench_http, bench_import, bench_rebuild
+from scripts import bench_account, bench_append, bench_http, bench_import, bench_rebuild, bench_sweep
 from scripts.bench_common import DIALECTS, QUICK, Broken, Ground, Row, Size, prepared
 
 Measure = Callable[[Ground, str], list[Row]]
@@ -32,6 +32,10 @@ PARTS: dict[str, Measure] = {
     "rebuild-decode": bench_rebuild.against_decoding,
     "http": bench_http.balance,
     "import": bench_import.import_log,
+    "sweep-clock-year": bench_sweep.clock_year,
+    "sweep-idle": bench_sweep.idle,
+    "sweep-month-end": bench_sweep.month_end,
+    "sweep-memory": bench_sweep.memory,
     "rebuild-growth": bench_rebuild.growth,
 }
 ONLY_POSTGRESQL = ("rebuild-runner",)  # the library's runner follows no SQLite file

@@ -42,11 +42,39 @@ class Size:
     clients: int = 16
     requests: int = 60  # a client and turn
     cases: int = 4600  # of the generated log, where the real one is not at hand
+    sweep: int = 20_000  # subscriptions that fall due at one midnight
+    peers: int = 1500  # of those, how many the library renews one by one
+    idle: int = 100_000  # subscriptions with nothing due
 
 
-QUICK = Size(copies=10, appends=50, slice=600, aged=2, opens=2, asked=40, requests=10, cases=300)
+QUICK = Size(
+    copies=10,
+    appends=50,
+    slice=600,
+    aged=2,
+    opens=2,
+    asked=40,
+    requests=10,
+    cases=300,
+    sweep=1000,
+    peers=200,
+    idle=5000,
+)
 TINY = Size(
-    copies=1, times=2, repeats=1, appends=5, slice=60, aged=1, opens=1, asked=8, clients=2, requests=3, cases=20
+    copies=1,
+    times=2,
+    repeats=1,
+    appends=5,
+    slice=60,
+    aged=1,
+    opens=1,
+    asked=8,
+    clients=2,
+    requests=3,
+    cases=20,
+    sweep=8,
+    peers=4,
+    idle=100,
 )
 
 
@@ -102,11 +130,11 @@ class Ground:
         self._databases.append(f"bench_{os.getpid()}_{name}")
         return self.server.create_database(self._databases[-1])
 
-    def empty(self, dialect: str, name: str) -> Store:
+    def empty(self, dialect: str, name: str, *, test_clock: bool = False) -> Store:
         """Return a new ledger of that name."""
         url = f"sqlite:///{self.folder / name}.db" if dialect == "sqlite" else self.database(name)
         store = open_store(url)
-        store.migrate()
+        store.migrate(test_clock=test_clock)
         self._stores[dialect, name] = store
         return store
 
