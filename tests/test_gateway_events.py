@@ -15,10 +15,12 @@ from api import create_app
 from ledger.application import Ledger
 from ledger.errors import NotFound
 from ledger.gateways import GatewayAnswer
+from ledger.gateways.sandbox import Sandbox
 from ledger.gateways.signing import new_secret, sign
 from ledger.rules.instants import to_iso
 from ledger.settings import Settings
 from ledger.store import open_store
+from tests.given import PANADERIA, Desk
 
 PATH = "/v1/gateway/events"
 KEY = new_secret()
@@ -218,3 +220,38 @@ def test_the_document_says_what_it_takes_and_answers(till: Till) -> None:
     ):
         assert list(OAS31Validator(schema).iter_errors(value)) == []
     assert all(property["description"] for property in taken["schema"]["properties"].values())
+
+
+def test_a_lost_answer_is_booked_by_its_webhook_once_and_a_contradiction_beside_it(store_url: str) -> None:
+    """With the ledger's own `settle`: what the gateway took is what the ledger has received, whatever is said again."""
+    desk = Desk(store_url).at("2026-01-05 09:00").open()
+    sandbox = desk.ledger.gateway
+    assert isinstance(sandbox, Sandbox)
+    app = create_app(Settings(database_url=store_url, gateway_secret=KEY))
+    client: Any = app.test_client()
+
+    def send(**event: Any) -> Any:
+        body = json.dumps({"at": "2026-01-05T09:00:01-06:00", **event}).encode()
+        headers = sign(KEY, "msg_1", to_iso(datetime.now(UTC)), body)
+        return client.post(PATH, data=body, content_type="application/json", headers=headers)
+
+    desk.do("card.register", account=PANADERIA, token="tok_ok")
+    sandbox.script(PANADERIA, ["timeout_after_charge"])
+    desk.do("plan.purchase", account=PANADERIA, level="basic", term="monthly", channel="web", pay_by="card")
+    (kept,) = sandbox.requests(PANADERIA)
+    assert (desk.billing()["received"], sandbox.taken()) == ("0.00", {"GTQ": 25_000})
+    for event, added in (
+        ({"outcome": "pending"}, False),
+        ({"outcome": "succeeded", "gateway_reference": kept.gateway_reference}, True),
+        ({"outcome": "succeeded", "gateway_reference": kept.gateway_reference}, False),
+        ({"outcome": "refused", "code": "do_not_honor"}, True),
+        ({"outcome": "refused", "code": "do_not_honor"}, False),
+    ):
+        before = desk.position
+        assert send(reference=kept.reference, **event).status_code == 200, event
+        assert (desk.position > before) is added, event
+    assert (desk.billing()["received"], desk.state(), sandbox.taken()) == ("250.00", "in_force", {"GTQ": 25_000})
+    for unknown in (f"{PANADERIA}/nothing", "C-404/nothing", "nothing", "/"):
+        assert problem(send(reference=unknown, outcome="succeeded")) == (404, "unknown_attempt")
+    app.extensions["ledger"].close()
+    desk.close()
