@@ -29,8 +29,10 @@ class Swept(NamedTuple):
     """What was appended on one account, and what comes next on it, each at an instant (FAR: never).
 
     `next_attempt`: its card is to be charged; `next_look`: the gateway is to be asked about what it has not answered.
+    `version` is its stream's.
     """
 
+    version: int
     facts: int
     next_due: str
     next_attempt: str
@@ -102,7 +104,7 @@ def _standing(account: Account, facts: int, now: str) -> Swept:
     lacking = [fact.occurred_at for fact in account.unrecorded(now)]
     book = account.whole(now)
     looks = min((_look(asked_at, now) for asked_at in _waiting(book)), default=FAR)
-    return Swept(facts, min([book.next_due(), *lacking]), earliest(book.due_attempts(now)), looks)
+    return Swept(account.version, facts, min([book.next_due(), *lacking]), earliest(book.due_attempts(now)), looks)
 
 
 def next_attempt(book: Book, now: str) -> str:

@@ -28,7 +28,7 @@ from scheduler import outbox
 Progress = Callable[[int], None]
 
 _AHEAD = timedelta(days=32)  # how far beyond the target accounts are kept in mind: a month of small moves
-_FEW = 2000  # rows of the log that are looked at one by one; beyond, the read model is asked
+_FEW = 2000  # accounts that are looked at one by one; beyond, the read model is asked
 _PAGE = 5000
 _PREFIX = "account/"
 
@@ -48,6 +48,9 @@ def advance(
         journey = _Journey(ledger, _agendas.setdefault(ledger, Agenda()), projector, progress)
         try:
             journey.move(ledger.clock.floor(to), to)
+        except BaseException:
+            del _agendas[ledger]  # who was taken out of it was not done with: the next move begins anew
+            raise
         finally:
             journey.close()
     return dict(journey.done)
@@ -109,6 +112,7 @@ class _Journey:
         self._given, self._own = projector, projector is None
         self._progress = progress
         self._now = ""
+        self._written: dict[str, int] = {}  # the versions of streams whose place in the agenda is right
         self._tells = False  # whether anybody wants to be told: without, read models are left alone
 
     def close(self) -> None:
@@ -161,6 +165,7 @@ class _Journey:
             for number, swept in sweeping.sweep(self._ledger, part, now=self._now).items():
                 self.done["facts"] += swept.facts
                 after = self._collect(number, swept)
+                self._written[number] = after.version
                 # An attempt that is still due was not made: there is nobody to ask.
                 attempt = after.next_attempt if after.next_attempt > self._now else FAR
                 self._agenda.set(number, min(after.next_due, attempt, after.next_look))
@@ -183,19 +188,30 @@ class _Journey:
         agenda, store = self._agenda, self._ledger.store
         if target > agenda.until:
             agenda.fill((), until=to_iso(to + _AHEAD), seen=0)
-        if store.last_position() == agenda.seen:
+        head = store.last_position()
+        if head == agenda.seen:
             return
-        rows = store.rows(agenda.seen, _FEW + 1)
-        if len(rows) > _FEW:
+        changed = self._changed(head) if agenda.seen or head <= _FEW else None
+        if changed is None or len(changed) > _FEW:
             self._load()
             return
-        for stream in dict.fromkeys(row.stream for row in rows if row.stream.startswith(_PREFIX)):
-            self._look_at(stream.removeprefix(_PREFIX))
-        agenda.seen = rows[-1].position
+        for number in changed:
+            self._look_at(number)
+        agenda.seen = head
+
+    def _changed(self, head: int) -> list[str]:
+        """Return the accounts written to since the agenda was right, but for what this move has written itself."""
+        sql = (
+            "SELECT stream, max(version) FROM ledger_events WHERE position > ? AND position <= ?"
+            " AND substr(stream, 1, 8) = ? GROUP BY stream ORDER BY stream"
+        )
+        rows = self._ledger.store.query(sql, [self._agenda.seen, head, _PREFIX])
+        latest = ((stream.removeprefix(_PREFIX), version) for stream, version in rows)
+        return [number for number, version in latest if self._written.get(number) != version]
 
     def _look_at(self, number: str) -> None:
-        _facts, *instants = sweeping.standing(self._ledger, number, now=self._now)
-        self._agenda.set(number, min(instants))
+        standing = sweeping.standing(self._ledger, number, now=self._now)
+        self._agenda.set(number, min(standing.next_due, standing.next_attempt, standing.next_look))
 
     def _load(self) -> None:
         (state,) = self._projector.catch_up(["balances"])

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from ledger import clock as clocks
+from ledger import sweeping
 from ledger.apply import answers, move_clock
 from ledger.errors import Malformed, Unavailable
 from ledger.rules.durations import Span, add_span, parse_span
@@ -326,6 +327,50 @@ def test_a_model_that_has_stopped_stops_the_clock_where_it_stands(desk: Desk, mo
         moved(desk, "1mo")
     assert stopped.value.code == "read_model_stopped"
     assert desk.ledger.clock.now() == iso(START)
+
+
+def test_a_move_that_failed_on_the_way_is_made_good_by_the_next(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calm = town(Desk(f"sqlite:///{tmp_path / 'calm.db'}").at(START))
+    moved(calm, "6mo")
+    town(desk)
+    moved(desk, "1h")
+    many, calls = sweeping.sweep, iter(range(100))
+
+    def failing(*given: Any, **named: Any) -> Any:
+        if next(calls) == 2:
+            raise Unavailable("database_locked", path="x")
+        return many(*given, **named)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(sweeping, "sweep", failing)
+        with pytest.raises(Unavailable):
+            moved(desk, "3mo")
+    advance(desk.ledger, from_iso(calm.ledger.clock.now()))
+    assert log(desk.ledger.store) == log(calm.ledger.store)
+    calm.close()
+
+
+def test_what_others_write_while_it_moves_is_taken_in(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk.sell()
+    other = Desk(desk.ledger.store.url, migrate=False)
+    many, calls = sweeping.sweep, iter(range(100))
+
+    def beside(*given: Any, **named: Any) -> Any:
+        if next(calls) == 0:
+            other.sell("C-200", paid=0)
+            for account in ("C-200", PANADERIA):
+                other.pay(account, reference=f"AGENCIA-{account}")
+        return many(*given, **named)
+
+    monkeypatch.setattr(sweeping, "sweep", beside)
+    moved(desk, "4mo")
+    for account in (PANADERIA, "C-200"):
+        assert desk.ask("balance", account=account)["not_yet_recorded"] == 0
+        assert desk.state(account) == "lapsed"
+        assert all(e["recorded_at"] == e["at"] for e in desk.events(account) if e["source"] == "rule")
+    other.close()
 
 
 def test_without_a_scheduler_the_clock_is_moved_plainly(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

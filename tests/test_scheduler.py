@@ -136,20 +136,25 @@ def test_what_fell_due_between_the_clock_and_the_lock_is_found(desk: Desk, monke
     assert unrecorded(desk, PANADERIA) == 0
 
 
-def test_as_if_it_ran_earlier_it_records_what_was_due_then_and_says_when_it_did(desk: Desk) -> None:
-    desk.sell().at(LATER)
+@pytest.mark.parametrize("accounts", [1, 9])
+def test_as_if_it_ran_earlier_it_records_what_was_due_then_and_says_when_it_did(desk: Desk, accounts: int) -> None:
+    numbers = [f"C-{n}" for n in range(accounts)]
+    for number in numbers:
+        desk.sell(number)
+    desk.at(LATER)
     swept(desk, "2026-03-01 12:00")
-    told = [(e["at"][:10], e["recorded_at"][:10]) for e in desk.events() if e["source"] == "rule"][-2:]
-    assert told == [("2026-02-28", "2026-05-02")] * 2
-    assert unrecorded(desk, PANADERIA) > 0
-    assert swept(desk) == {"accounts": 1, "facts": 2}, "the rest is still found"
-    assert unrecorded(desk, PANADERIA) == 0
+    for number in numbers:
+        told = [(e["at"][:10], e["recorded_at"][:10]) for e in desk.events(number) if e["source"] == "rule"][-2:]
+        assert told == [("2026-02-28", "2026-05-02")] * 2
+        assert unrecorded(desk, number) > 0
+    assert swept(desk) == {"accounts": accounts, "facts": 2 * accounts}, "the rest is still found"
+    assert not any(unrecorded(desk, number) for number in numbers)
 
 
 def test_an_account_that_is_not_there_is_told(desk: Desk) -> None:
     with pytest.raises(NotFound):
         sweeping.record_due_many(desk.ledger, ["C-404"], now=iso(LATER))
-    assert sweeping.standing(desk.open().ledger, PANADERIA, now=iso(LATER)) == (0, FAR, FAR, FAR)
+    assert sweeping.standing(desk.open().ledger, PANADERIA, now=iso(LATER)) == (1, 0, FAR, FAR, FAR)
 
 
 def test_a_progress_that_raises_ends_it_after_the_batch_at_hand(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
