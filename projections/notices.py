@@ -96,7 +96,7 @@ def _drafts(book: Book, stream: Stream, since: str) -> Iterator[Draft]:
     for grant in book.live.values():
         yield from _of_grant(book, grant, told, stream.as_of)
     for charge in book.charges.values():
-        if charge.paid_at and not charge.voided_at:
+        if charge.paid_at and charge.total and not charge.voided_at:  # one that credit alone settled asked for nothing
             yield from _receipt(book, charge, told, since)
 
 

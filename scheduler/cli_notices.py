@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from ledger import contacts
 from ledger.cli_show import show_record, show_rows
 from ledger.errors import NotFound
 from ledger.notice_kinds import KINDS
@@ -67,16 +68,18 @@ def _shown(entry: Entry, zone: str) -> dict[str, Any]:
 @click.pass_context
 def preview(ctx: click.Context, account: str, kind: str, lang: str | None, as_html: bool, as_json: bool) -> None:
     """Mostrar el aviso más reciente o próximo de su clase · show the newest (or next) notice of a kind as mailed."""
-    with projector_of(ctx) as (_ledger, projector):
+    with projector_of(ctx) as (ledger, projector):
         projector.catch_up([notices.MODEL.name])
         found = notices.of_account(projector.read, account)
+        contact = contacts.find_contact(ledger.store, account)
     wanted = [notice for notice in found if notice.kind == kind]
     if not wanted:
         kinds = ", ".join(sorted({notice.kind for notice in found})) or "-"
         raise NotFound("no_such_notice", account=account, kind=kind, kinds=kinds)
     notice = wanted[-1]
     words = language(lang) if lang else notice.language
-    mail = render(kind, notice.data, words, company=company_of(ctx.obj["settings"]))
+    who = contact.name if contact is not None else ""
+    mail = render(kind, notice.data, words, who=who, company=company_of(ctx.obj["settings"]))
     if as_json:
         show_record({"subject": mail.subject, "text": mail.text, "html": mail.html}, words, True)
     else:

@@ -181,6 +181,8 @@ def test_a_preview_is_what_would_be_mailed(cli: Cli, monkeypatch: pytest.MonkeyP
     assert cli("notices", "preview", "C-1", "receipt", "--html").output.startswith(
         '<!doctype html>\n<html lang="es-GT">'
     )
+    assert cli("contact", "set", "C-1", "--email", "a@ixchel.example", "--name", "Doña Marta").exit_code == 0
+    assert "Buen día, Doña Marta:" in cli("notices", "preview", "C-1", "receipt").output
     assert set(answer(cli("notices", "preview", "C-1", "receipt", "--json"))) == {"subject", "text", "html"}
 
 

@@ -178,6 +178,15 @@ def test_a_refusal_paid_by_deposit_meanwhile_is_not_told(card: PostDesk) -> None
     assert card.told() == ["receipt"]
 
 
+def test_of_two_refusals_only_the_newer_is_told(card: PostDesk) -> None:
+    card.told("2026-03-22 08:00")
+    card.at("2026-04-03 00:01")
+    refused(card, "C-100-S1-r1-a0", "2026-04-02 00:00")
+    refused(card, "C-100-S1-r1-a1", "2026-04-03 00:00", final=True)
+    assert card.told() == ["payment_failed"]
+    assert card.hooks.got[-1][2]["data"]["attempt"] == "C-100-S1-r1-a1"
+
+
 # --- what did not come true -----------------------------------------------------------------------------------------
 
 
@@ -246,6 +255,17 @@ def test_after_grace_nobody_is_told_to_pay_in_it_though_a_card_keeps_the_plan_pa
     assert card.state() == "past_due"
 
 
+def test_what_waited_until_it_made_no_sense_is_taken_out(card: PostDesk) -> None:
+    card.at("2026-04-02 00:01")
+    card.append(attempted("C-100-S1-r1-a0", "2026-04-02 00:00"))
+    card.at("2026-04-06 08:00")
+    card.hooks.refuses = [Undelivered("HTTP 503", down=True)]
+    assert card.post()["failed"] == 1
+    assert card.post("2026-04-08 00:00")["withdrawn"] == 1
+    assert card.state() == "past_due"
+    assert card.hooks.kinds.count("grace_ends") == 0
+
+
 def test_a_renewal_that_was_undone_has_no_receipt(desk: PostDesk) -> None:
     desk.sell(paid=2)
     desk.post()
@@ -267,6 +287,23 @@ def test_a_payment_taken_back_and_made_again_is_receipted_again(desk: PostDesk) 
     desk.pay()
     assert desk.told() == ["receipt"]
     assert desk.hooks.got[-1][2]["data"]["key"] == "receipt:C-100/S1-p:2"
+    assert desk.told() == []
+
+
+def test_a_charge_that_asked_for_nothing_has_no_receipt(desk: PostDesk) -> None:
+    desk.sell(level="basic", term="yearly")
+    desk.post()
+    credit = {"gross": 60000, "net": 53571, "tax": 6429, "credit": 60000, "excess": 0, "due_on": "2026-03-02"}
+    asked: dict[str, Any] = {
+        **CARD,
+        "subscription": "C-100-S1",
+        "charge": "C-100-S1-u1",
+        "level": "advanced",
+        "units": 12,
+        **credit,
+    }
+    desk.append(f.UpgradeAsked(**asked, occurred_at=desk.now))
+    assert desk.balance()["level"] == "advanced"
     assert desk.told() == []
 
 
@@ -314,10 +351,12 @@ def test_an_endpoint_gets_what_happens_after_it_was_added_and_only_its_kinds(des
         ("https://late.example/", "notice.tickets_low"),
         ("https://wants.example/", "notice.tickets_low"),
     ]
-    contacts.stop_endpoint(desk.ledger.store, wants, desk.now)
     desk.tickets(1)
-    assert len(desk.told()) == 2
-    assert late != wants
+    fill(desk.ledger, desk.projector, desk.now)
+    contacts.stop_endpoint(desk.ledger.store, late, desk.now)
+    assert send(desk.ledger, desk.now, desk.transports) == {"sent": 1, "failed": 0, "given_up": 1}
+    assert desk.hooks.got[-1][0] == "https://hooks.example/in"
+    assert wants not in {entry.target for entry in entries(desk.ledger.store) if entry.kind != "tickets_low"}
 
 
 # --- once each -------------------------------------------------------------------------------------------------------
