@@ -135,8 +135,7 @@ class _Journey:
             self._stand(max(instant, self._now))
             self._work(self._agenda.take(self._now))
             self._notice()
-            if self._first() > target:
-                self._refresh(target, to)  # what others have written meanwhile
+            self._refresh(target, to)  # what others have written meanwhile
         self._ledger.clock.stand(target)
 
     def _first(self) -> str:
