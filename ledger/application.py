@@ -103,16 +103,14 @@ class Ledger(Cashier):
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             if key and (replayed := self._replayed(key, wanted)) is not None:
-                return self.with_card(name, values, replayed)
+                return replayed
             now = self.clock.now()
             asked = Asked(at or now, now, caller.by, caller.role, caller.source, reason)
             check_dates(command, values, asked, self._zone_of)
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
                 answer = self._run(name, values, asked, request)
-                if name in AT_ONCE or (name == "payment.refund" and values["method"] == "card"):
-                    self.collect(values["account"], now=now)
-                return self.with_card(name, values, answer)
+                return self._at_once(name, values, answer, now, key)
             except (IntegrityError, NotFound, Refused, Conflict) as lost:
                 # The same request may have won between our look at its key and the decision: its answer is ours.
                 if key and (replayed := self._replayed(key, wanted)) is not None:
@@ -124,13 +122,24 @@ class Ledger(Cashier):
                     raise Unavailable("too_busy") from lost
                 pause()
 
+    def _at_once(self, name: str, values: Answer, answer: Answer, now: str, key: str) -> Answer:
+        """Ask the gateway where the command calls for it; the answer kept under its key is completed."""
+        if name not in AT_ONCE or not answer.get("ok"):
+            return answer
+        self.collect(values["account"], now=now)
+        whole = self.with_card(name, values, answer)
+        if key and whole != answer:
+            kept = {n: v for n, v in whole.items() if n != "position"}
+            self.store.amend_request(key, json.dumps(kept), whole["position"])
+        return whole
+
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
         if name == "account.open":
             return self._open_account(values, asked, request)
         if name == "books.close":
             return self._close_month(values, asked, request)
         if name == "gateway.script":
-            return self._script(values)
+            return self._script(values, asked, request)
         if name == "card.register":
             billing.check_token(self.gateway, values["token"])
         if name in _ACCOUNT_DECISIONS or name == "document.certify":
@@ -156,13 +165,18 @@ class Ledger(Cashier):
         row = documents.close_month(self.store, values, asked, today)
         return {**answer, "position": self._append([row], asked.now, request, answer)}
 
-    def _script(self, values: Answer) -> Answer:
+    def _script(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         """Tell the sandbox what to answer next; nothing of the business happens, so the log stays as it is."""
         if not isinstance(self.gateway, Sandbox):
             raise Refused("no_sandbox", gateway=self.gateway.name)
         with self.accounts.existing(values["account"]):
             self.gateway.script(values["account"], values["outcomes"])
-        return {"ok": True, "outcomes": values["outcomes"], "position": self.store.last_position()}
+        answer = {"ok": True, "outcomes": values["outcomes"]}
+        position = self.store.last_position()
+        if request is not None:
+            self.store.append([], [], now=asked.now, request=request._replace(outcome=json.dumps(answer)))
+            self.store.amend_request(request.key, json.dumps(answer), position)
+        return {**answer, "position": position}
 
     def _open_account(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         number = values["account"]

@@ -13,8 +13,8 @@ from ledger.recording import Recording
 from ledger.rules.money import show_amount
 
 _COUNTED = {"succeeded": "paid", "refused": "refused"}
-# After these a card may be charged at once.
-AT_ONCE = {"plan.purchase", "addon.purchase", "plan.upgrade", "plan.pay_by", "card.register", "card.charge"}
+# After these a card may be charged, or money given back to one, at once.
+AT_ONCE = {"plan.purchase", "addon.purchase", "plan.upgrade", "plan.pay_by", "card.register", "card.charge", "payment.refund"}
 
 
 class Cashier(Recording):
@@ -78,12 +78,10 @@ class Cashier(Recording):
 
     def with_card(self, name: str, values: Answer, answer: Answer) -> Answer:
         """Add to an answer what became of the card: it is asked after the command is on record."""
-        if name == "payment.refund" and answer.get("ok"):
+        if name == "payment.refund":
             with self.accounts.existing(values["account"]) as account:
                 state = billing.refund_state(account.whole(self.clock.now()), answer["refund"])
             return {**answer, "state": state, "position": self.store.last_position()}
-        if name not in AT_ONCE or not answer.get("ok"):
-            return answer
         with self.accounts.existing(values["account"]) as account:
             charge = answer.get("charge")
             charges = [charge["id"] if isinstance(charge, dict) else charge] if charge else list(account.attempted)

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from ledger.commands import COMMANDS
-from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, MARTA, PANADERIA, Desk
+from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, MARTA, OPERATOR, PANADERIA, Desk
 
 DAY = "2026-05-04"
+UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
+# They need a plan that is over: told in tests/test_billing_edges.py.
+LATER = {"charge.write_off", "payment.apply"}
 
 
 @pytest.fixture(name="desk")
@@ -43,6 +46,23 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("ticket.give_back", {"ticket": "T-1"}),
     ("ticket.resolve", {"ticket": "T-1"}),
     ("ticket.reopen", {"ticket": "T-1"}),
+    ("plan.upgrade", {"account": "C-1", "level": "advanced"}),
+    ("charge.discount", {"account": "C-1", "charge": "C-1-U1", "amount": "10.00"}),
+    ("charge.void", {"account": "C-1", "charge": "C-1-U1"}),
+    ("plan.change_term", {"account": "C-1", "term": "yearly"}),
+    ("plan.withdraw_change", {"account": "C-1"}),
+    ("plan.pay_by", {"account": "C-1", "pay_by": "card"}),
+    ("gateway.script", {"account": "C-1", "outcomes": ["declined", "ok"]}),
+    ("card.register", {"account": "C-1", "token": "tok_ok"}),
+    ("card.charge", {"account": "C-1", "charge": "C-1-A1"}),
+    ("charge.credit", {"account": "C-1", "charge": "C-1-A1", "amount": "100.00"}),
+    ("payment.refund", {"account": "C-1", "payment": "C-1-P2", "amount": "50.00", "method": "card"}),
+    ("payment.reverse", {"account": "C-1", "payment": "C-1-P2", "kind": "chargeback"}),
+    ("payment.record", {"account": "C-1", "amount": "900.00", "method": "transfer", "reference": "B-2"}),
+    ("plan.upgrade", {"account": "C-1", "level": "corporate"}),
+    ("plan.downgrade", {"account": "C-1", "level": "basic"}),
+    ("document.certify", {"account": "C-1", "document": "F-1", "uuid": UUID, "series": "A1", "number": "7"}),
+    ("books.close", {"month": "2026-04"}),
     ("licence.renew", {"account": "C-2", "licence_until": "2026-12-31"}),
 ]
 
@@ -50,15 +70,16 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
 def test_every_command_repeated_under_its_key_changes_nothing(desk: Desk) -> None:
     desk.licence("C-2", until="2026-06-30")
     for number, (command, given) in enumerate(COURSE):
-        first = desk.do(command, by=BEATRIZ, reason="acordado", key=f"K-{number}", **given)
+        who = OPERATOR if command == "gateway.script" else BEATRIZ
+        first = desk.do(command, by=who, reason="acordado", key=f"K-{number}", **given)
         position = desk.position
-        again = desk.do(command, by=BEATRIZ, reason="acordado", key=f"K-{number}", **given)
+        again = desk.do(command, by=who, reason="acordado", key=f"K-{number}", **given)
         assert again == {**first, "replayed": True}, command
         assert desk.position == position, command
 
 
 def test_the_course_has_every_command() -> None:
-    assert {command for command, _given in COURSE} == set(COMMANDS)
+    assert {command for command, _given in COURSE} | LATER == set(COMMANDS)
 
 
 def test_an_answer_is_kept_though_the_world_moved_on(desk: Desk) -> None:

@@ -21,7 +21,7 @@ from ledger.errors import Unavailable
 from ledger.facts import codec
 from ledger.facts.base import Fact
 from ledger.store import IntegrityError, Request, Store, open_store
-from ledger.store.base import SCHEMA_VERSION
+from ledger.store.tables import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).resolve().parent / "stored_events.jsonl"
 NOW = "2026-01-05T15:00:00.000000Z"

@@ -265,6 +265,11 @@ class Store(ApplicationRecorder):
         rows = self.query(sql, [key])
         return Request(*rows[0]) if rows else None
 
+    def amend_request(self, key: str, outcome: str, position: int) -> None:
+        """Complete the answer kept for `key` with what came of it outside the transaction (a card's charge)."""
+        sql = "UPDATE ledger_requests SET outcome = ?, position = ? WHERE key = ?"
+        self.execute(sql, [outcome, position, key])
+
     def add_token(self, token: Token) -> None:
         """Keep a new token's hash."""
         self.execute("INSERT INTO ledger_tokens VALUES (?, ?, ?, ?, ?, ?)", token)
