@@ -22,13 +22,11 @@ _LOCK = 7_239_462  # beside the store's own locks
 _KEEPALIVES: dict[str, Any] = {
     "keepalives_idle": 3, "keepalives_interval": 2, "keepalives_count": 3, "tcp_user_timeout": 9000,
 }  # fmt: skip
-_SERVER_SIDE = (
-    "SET tcp_keepalives_idle = 3",
-    "SET tcp_keepalives_interval = 2",
-    "SET tcp_keepalives_count = 3",
-    "SET idle_session_timeout = 0",
-    "SET statement_timeout = '5s'",
-)
+# The server's side of that, and no limit by which it would end a session that only holds a lock.
+_SERVER_SIDE = """SELECT set_config(name, wanted, false) FROM pg_settings JOIN (VALUES
+        ('tcp_keepalives_idle', '3'), ('tcp_keepalives_interval', '2'), ('tcp_keepalives_count', '3'),
+        ('idle_session_timeout', '0'), ('statement_timeout', '5s')
+    ) AS settings (setting_name, wanted) ON name = setting_name"""
 
 
 class Leadership(ABC):
@@ -100,8 +98,7 @@ class _ByConnection(Leadership):
                 self._url, autocommit=True, connect_timeout=3, application_name=f"supportledger {self._name}",
                 **_KEEPALIVES,
             )  # fmt: skip
-            for statement in _SERVER_SIDE:
-                connection.execute(statement)
+            connection.execute(_SERVER_SIDE)
             row = connection.execute("SELECT pg_try_advisory_lock(%s, hashtext(%s))", [_LOCK, self._name]).fetchone()
         except psycopg.Error:
             self.leave()
