@@ -123,6 +123,7 @@ def test_a_lock_file_that_was_taken_away_means_that_the_lead_is_lost(sqlite_url:
     Path(f"{sqlite_url.removeprefix('sqlite:///')}.scheduler.lock").unlink()
     assert not first.holds()
     assert second.take()
+    assert not first.holds(), "another file stands there now"
     first.leave()
     second.leave()
     assert not second.holds()
