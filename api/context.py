@@ -14,6 +14,7 @@ from api.refusals import Unauthorised
 from ledger import tokens
 from ledger.application import Caller, Ledger
 from ledger.catalogue import load
+from ledger.catalogue_guard import guard
 from ledger.errors import Unavailable
 from ledger.settings import Settings, language
 from ledger.store import open_store
@@ -41,6 +42,7 @@ class Services:
             if self._made is None or self._made[0] != os.getpid():
                 store = open_store(self.settings.database_url)
                 ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway)
+                guard(store, ledger.catalogue)
                 self._made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
             return self._made
 

@@ -14,7 +14,10 @@ from ledger.rules.money import show_amount
 
 _COUNTED = {"succeeded": "paid", "refused": "refused"}
 # After these a card may be charged, or money given back to one, at once.
-AT_ONCE = {"plan.purchase", "addon.purchase", "plan.upgrade", "plan.pay_by", "card.register", "card.charge", "payment.refund"}
+AT_ONCE = {
+    *("plan.purchase", "addon.purchase", "plan.upgrade", "plan.pay_by"),
+    *("card.register", "card.charge", "payment.refund"),
+}
 
 
 class Cashier(Recording):

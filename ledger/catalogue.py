@@ -6,6 +6,7 @@ file, entry and reason. Entries are found by local date; nothing in it is ever c
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from bisect import bisect_right
@@ -14,7 +15,7 @@ from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -28,6 +29,7 @@ from ledger.rules.sla import PRIORITIES
 _NOTICE = timedelta(days=30)
 _LIMIT = re.compile(r"([0-9]{1,4})(h|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
+_DATED = ("prices", "targets", "confirmations", "calendars")
 TERMS = ("monthly", "yearly", "addon")
 
 
@@ -114,6 +116,13 @@ class Target:
     policy: str
 
 
+class Published(NamedTuple):
+    """An entry of the catalogue as `guard` knows it: from which local date (YYYY-MM-DD), and a hash of its content."""
+
+    since: str
+    digest: str
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The loaded catalogue; every question is asked with a local date."""
@@ -129,6 +138,7 @@ class Catalogue:
     _calendars: dict[str, Calendar] = field(repr=False)
     _calendar_dates: list[tuple[date, str, int]] = field(repr=False)
     _amounts: dict[tuple[int, str, str, str], tuple[int, int]] = field(repr=False)
+    published: dict[str, list[Published]] = field(repr=False)
 
     def price(self, level: str, term: str, on: date, currency: str) -> tuple[int, int]:
         """Return (units a month, gross in minor units) for buying on local date `on`."""
@@ -251,7 +261,13 @@ def _checked(data: _File, name: str) -> Catalogue:
         _calendars=calendars,
         _calendar_dates=dated,
         _amounts=_load_amounts(data.prices, wrong),
+        published={name: [_published(entry) for entry in getattr(data, name)] for name in _DATED},
     )
+
+
+def _published(entry: Any) -> Published:
+    digest = hashlib.sha256(msgspec.json.encode(entry, order="sorted")).hexdigest()[:16]
+    return Published(entry.since.isoformat(), digest)
 
 
 def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str, str], tuple[int, int]]:

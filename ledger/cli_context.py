@@ -9,6 +9,7 @@ import click
 
 from ledger.application import Ledger
 from ledger.catalogue import load
+from ledger.catalogue_guard import guard
 from ledger.settings import Settings
 from ledger.store import open_store
 
@@ -24,6 +25,7 @@ def ledger_of(ctx: click.Context, *, check: bool = True) -> Iterator[Ledger]:
     try:
         if check:
             ledger.store.check()
+            guard(ledger.store, ledger.catalogue)
         yield ledger
     finally:
         ledger.close()

@@ -1,0 +1,34 @@
+"""The catalogue is append-only: a ledger refuses one that changes what it has been used with."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ledger.catalogue import Catalogue, Published
+from ledger.errors import Unavailable
+from ledger.rules.instants import from_iso, local_date
+from ledger.store import Store
+
+_SEEN = "catalogue"  # where the database keeps which entries it has been used with
+
+
+def guard(store: Store, catalogue: Catalogue) -> None:
+    """Raise Unavailable when the catalogue is not the one this ledger has been used with, and newer entries.
+
+    What was published is never changed or removed; what is added begins after the last day on which anything was
+    recorded. The entries seen are kept in the database, so that the next start can tell.
+    """
+    kept: dict[str, list[Any]] = json.loads(store.meta(_SEEN) or "{}")
+    last = store.last_recorded_at()
+    today = local_date(from_iso(last), catalogue.zone).isoformat() if last else ""
+    for name, entries in catalogue.published.items():
+        before = [Published(*pair) for pair in kept.get(name, [])] if kept else list(entries)
+        for number, entry in enumerate(before, 1):
+            if entries[number - 1 : number] != [entry]:
+                raise Unavailable("catalogue_changed", section=name, number=number, since=entry.since)
+        for number, entry in enumerate(entries[len(before) :], len(before) + 1):
+            if entry.since <= today:
+                raise Unavailable("catalogue_in_the_past", section=name, number=number, since=entry.since, today=today)
+    if json.dumps(catalogue.published) != json.dumps(kept):
+        store.set_meta(_SEEN, json.dumps(catalogue.published))
