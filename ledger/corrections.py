@@ -70,10 +70,9 @@ def credit(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
         raise NotFound("unknown_charge", charge=v["charge"], account=account.number)
     if not charge.times_paid or charge.voided_at:
         raise Refused("not_invoiced", charge=charge.id)
-    left = charge.paid + charge.due
-    _at_most(v["amount"], left, "charge", charge.id, book)
+    _at_most(v["amount"], charge.paid + charge.due, "charge", charge.id, book)
     number = _number(account, f.CreditNoted)
-    tax = credit_tax(charge, v["amount"], left)
+    tax = credit_tax(charge, v["amount"])
     fact = f.CreditNoted(
         **_corrects(account, v, asked),
         note=f"{account.number}-N{number}",
@@ -94,12 +93,13 @@ def credit(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
     )
 
 
-def credit_tax(charge: Charge, amount: int, left: int) -> int:
+def credit_tax(charge: Charge, amount: int) -> int:
     """Return the tax of a credit note: rounded by itself, the last one takes the remainder (rule 9).
 
-    What remains must stay a possible invoice: its tax neither negative nor above its gross.
+    What remains of the invoice (a debt written off too) must stay a possible one: its tax neither negative nor above
+    its gross.
     """
-    tax_left = charge.total_tax - charge.credited_tax
+    left, tax_left = charge.total - charge.credited, charge.total_tax - charge.credited_tax
     if amount == left:
         return tax_left
     return min(max(split(amount).tax, tax_left - (left - amount)), tax_left)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from ledger import facts as f
 from ledger.account import Account, Asked
 from ledger.errors import Conflict, NotFound, Refused
@@ -18,7 +20,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import NEXT, Recorded, Store
 
-CAUSES = (f.ChargePaid, f.ChargeVoided, f.CreditNoted)
+CAUSES = (f.ChargePaid, f.ChargeVoided, f.CreditNoted, f.DueFactWithdrawn)
 SERIES = {"invoice": "F", "credit_note": "NC"}
 
 
@@ -54,7 +56,31 @@ def issue(account: Account, new: Iterable[f.Fact], book: Book, home: str) -> lis
                     made = _document(book, fact, "credit_note", f"{charge.id}-void", charge.id, left, tax, home)
         if made is not None:
             issued.append(made)
+    withdrawn = [fact for fact in new if isinstance(fact, f.DueFactWithdrawn)]
+    for charge_id in sorted(has - book.charges.keys()) if withdrawn else ():
+        issued.append(_undo(account, withdrawn[-1], charge_id))
     return issued
+
+
+def _undo(account: Account, cause: f.Fact, charge: str) -> f.DocumentIssued:
+    """Return the credit note of a charge that, as facts dated earlier have shown, was never raised."""
+    own = [x for x in account.facts if isinstance(x, f.DocumentIssued) and x.charge == charge]
+    last = max(n for n, document in enumerate(own) if document.kind == "invoice")
+    invoice, notes = own[last], own[last + 1 :]
+    gross, tax = invoice.gross - sum(x.gross for x in notes), invoice.tax - sum(x.tax for x in notes)
+    return replace(
+        invoice,
+        occurred_at=cause.occurred_at,
+        by=cause.by,
+        source=cause.source,
+        reason=cause.reason,
+        kind="credit_note",
+        series=invoice.series.replace(SERIES["invoice"], SERIES["credit_note"], 1),
+        subject=f"{charge}-void",
+        gross=gross,
+        net=gross - tax,
+        tax=tax,
+    )
 
 
 def _document(

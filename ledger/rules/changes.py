@@ -40,7 +40,7 @@ class Changes(Lifecycle):
         self._drop_quote(sub, "asked_anew", at)
         charge = Charge(
             fact.charge, "upgrade", sub.id, fact.gross, fact.net, fact.tax, fact.due_on, at, fact.level, fact.units,
-            discount=fact.credit, discount_tax=split(fact.credit).tax, excess=fact.excess,
+            discount=fact.credit, discount_tax=split(fact.credit).tax, worth=fact.credit, excess=fact.excess,
         )  # fmt: skip
         self.charges[charge.id] = self.open[charge.id] = charge
         sub.quote = charge.id
@@ -146,21 +146,23 @@ class Changes(Lifecycle):
         for charge in list(self.charges.values()):
             out = take_out(charge, payment)
             taken += out
-            if out and charge.paid_at:
-                self._reopen(charge, out, fact.used_later, at)
+            if out and charge.id not in self.open:  # it was paid, or what was owed on it had been given up
+                self._reopen(charge, out, fact, at)
         purse.reversed += taken
         self._spend_credit(at)
 
-    def _reopen(self, charge: Charge, amount: int, used_later: dict[str, int], at: str) -> None:
+    def _reopen(self, charge: Charge, amount: int, fact: f.PaymentReversed, at: str) -> None:
         charge.paid_at = ""
         self.open[charge.id] = charge
         key = f"reopen:{charge.id}:{charge.times_paid}"
+        if key in self.journal.derived:  # closed meanwhile, but not paid: its debt was given up
+            key += f":{fact.payment}"
         self.journal.emit(self._due(f.ChargeReopened, key, at, charge=charge.id, amount=amount))
         sub = self.subscriptions.get(charge.source)
         running = sub is not None and sub.state == "in_force" and sub.settled_by == charge.id
         for grant in list(self.live.values()):
             if grant.source == charge.id or (running and grant.source == charge.source):
-                self._suspend(grant, used_later.get(grant.id, 0), at)
+                self._suspend(grant, fact.used_later.get(grant.id, 0), at)
         if sub is not None and running:
             self._drop_quote(sub, "past_due", at)
             sub.state, sub.unpaid = "past_due", charge.id
@@ -182,6 +184,8 @@ class Changes(Lifecycle):
         for grant in list(self.grants.values()):
             if grant.lost and (grant.source == charge.id or (resumes and grant.source == charge.source)):
                 units, grant.lost = grant.lost, 0
+                if grant.until <= at:  # its month is over: it would have expired
+                    continue
                 again = Grant(
                     f"{grant.id}.{charge.times_paid}", kind=grant.kind, level=grant.level, units=units, starts=at,
                     until=grant.until, source=grant.source,

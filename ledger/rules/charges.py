@@ -35,6 +35,7 @@ class Charge:
     credited: int = 0
     credited_tax: int = 0
     written_off: int = 0
+    worth: int = 0  # of an upgrade: the credit of the period before, a part of `discount`
     excess: int = 0  # of an upgrade's credit over its price: it becomes credit when the upgrade takes effect
     parts: list[Lot] = field(default_factory=list)
     times_paid: int = 0
@@ -59,9 +60,8 @@ class Charge:
 
     @property
     def settled(self) -> int:
-        """What settled it and was not credited: money, certificates, credit, an earlier upgrade's credit (rule 8)."""
-        upgrade = self.discount if self.kind == "upgrade" else 0
-        return self.paid + upgrade
+        """What settled it and was not credited: money, an earlier upgrade's credit, no other discount (rule 8)."""
+        return self.paid + self.worth
 
     @property
     def state(self) -> str:

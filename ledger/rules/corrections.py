@@ -15,14 +15,16 @@ class Corrections(Changes):
     """State whose money is corrected."""
 
     def _discounted(self, fact: f.DiscountGiven) -> None:
-        charge = self.charges[fact.charge]
+        charge = self.charges.get(fact.charge)
+        if charge is None:  # facts dated earlier have come to light: nothing is asked, so nothing is corrected
+            return
         charge.discount += fact.gross
         charge.discount_tax += fact.tax
         self._corrected(charge, fact.occurred_at)
 
     def _charge_cancelled(self, fact: f.ChargeCancelled) -> None:
-        charge, at = self.charges[fact.charge], fact.occurred_at
-        if charge.id not in self.open or charge.times_paid:
+        charge, at = self.charges.get(fact.charge), fact.occurred_at
+        if charge is None or charge.id not in self.open or charge.times_paid:
             return
         if charge.kind == "purchase":
             self._give_up(charge, "by_hand", at)
@@ -32,12 +34,16 @@ class Corrections(Changes):
             self._void(charge, "by_hand", at)
 
     def _written_off(self, fact: f.DebtWrittenOff) -> None:
-        charge = self.charges[fact.charge]
+        charge = self.charges.get(fact.charge)
+        if charge is None:
+            return
         charge.written_off += min(fact.amount, charge.due)
         self._corrected(charge, fact.occurred_at)
 
     def _credit_noted(self, fact: f.CreditNoted) -> None:
-        charge, at = self.charges[fact.charge], fact.occurred_at
+        charge, at = self.charges.get(fact.charge), fact.occurred_at
+        if charge is None:
+            return
         owed = min(charge.due, fact.gross)  # of a debt that was reopened: nothing is freed
         freed = give_back(charge, fact.gross - owed)
         charge.credited += fact.gross
@@ -53,7 +59,7 @@ class Corrections(Changes):
             self._spend_credit(at)
         if charge.id not in self.open or charge.due:
             return
-        if charge.credited or charge.written_off:
+        if (charge.credited or charge.written_off) and charge.id not in self.past_due():
             del self.open[charge.id]
         else:
             self._settle(charge, at)

@@ -1,0 +1,95 @@
+"""Sentences for tests of money and changed plans, over `tests/given.py`: names without the account before them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.given import BEATRIZ, PANADERIA, Answer, Desk, minor
+
+WHY = {"by": BEATRIZ, "reason": "lo aprobó gerencia"}
+
+
+def full(name: str) -> str:
+    """Return a name with its account."""
+    return f"{PANADERIA}-{name}"
+
+
+def bare(name: str) -> str:
+    """Return a name without its account."""
+    return name.removeprefix(f"{PANADERIA}-")
+
+
+def upgrade(desk: Desk, level: str, **given: Any) -> Answer:
+    """Ask for a higher level."""
+    return desk.do("plan.upgrade", account=PANADERIA, level=level, **given)
+
+
+def reverse(desk: Desk, payment: str, kind: str = "chargeback", **given: Any) -> Answer:
+    """Take a payment back."""
+    return desk.do("payment.reverse", account=PANADERIA, payment=full(payment), kind=kind, **{**WHY, **given})
+
+
+def correct(desk: Desk, verb: str, charge: str, **given: Any) -> Answer:
+    """Correct a charge: discount, void, write_off or credit."""
+    return desk.do(f"charge.{verb}", account=PANADERIA, charge=full(charge), **{**WHY, **given})
+
+
+def refund(desk: Desk, payment: str, amount: str, method: str = "transfer", **given: Any) -> Answer:
+    """Give money back."""
+    given = {"reference": "" if method == "card" else f"TR-{payment}-{desk.position}", **WHY, **given}
+    given = {name: value for name, value in given.items() if value != ""}
+    return desk.do("payment.refund", account=PANADERIA, payment=full(payment), amount=amount, method=method, **given)
+
+
+def charges(desk: Desk, **given: Any) -> dict[str, Answer]:
+    """Return the charges by name; billing's sums hold."""
+    return {bare(c["id"]): c for c in money(desk, **given)["charges"]}
+
+
+def states(desk: Desk, **given: Any) -> dict[str, str]:
+    """Return the charges' states by name."""
+    return {name: str(charge["state"]) for name, charge in charges(desk, **given).items()}
+
+
+def money(desk: Desk, **given: Any) -> Answer:
+    """Ask for the billing; both its sums hold."""
+    answer = desk.ask("billing", account=PANADERIA, **given)
+    part = {name: minor(value) for name, value in answer.items() if isinstance(value, str) and name in SUMS}
+    assert part["billed"] == part["paid"] + part["credited"] + part["written_off"] + part["due"], answer
+    assert part["billed"] == part["net"] + part["tax"], answer
+    came = part["received"] + part["upgrade_excess"] - part["reversed"] - part["refunded"]
+    assert came == part["paid"] + part["credit"] + part["unapplied"], answer
+    return answer
+
+
+SUMS = frozenset(
+    {
+        "billed", "net", "tax", "paid", "credited", "written_off", "due", "credit", "unapplied", "received",
+        "refunded", "reversed", "upgrade_excess",
+    }
+)  # fmt: skip
+
+
+def documents(desk: Desk, **given: Any) -> list[tuple[str, str, str, str]]:
+    """Return the documents: (number, charge, gross, tax)."""
+    found = desk.ask("documents", account=PANADERIA, **given)["documents"]
+    return [(d["document"], bare(d["charge"]), d["gross"], d["tax"]) for d in found]
+
+
+def attempts(desk: Desk) -> list[tuple[str, str, str]]:
+    """Return the attempts on the card: (charge, local instant asked, state)."""
+    found = desk.ask("payments", account=PANADERIA)["attempts"]
+    return [(bare(a["charge"]), a["asked_at"][:16].replace("T", " "), a["state"]) for a in found]
+
+
+def card(desk: Desk, *outcomes: str, token: str = "tok_ok") -> Desk:  # noqa: S107 - the sandbox's
+    """Register a card, after telling the sandbox what comes next."""
+    if outcomes:
+        script(desk, *outcomes)
+    desk.do("card.register", account=PANADERIA, token=token)
+    return desk
+
+
+def script(desk: Desk, *outcomes: str) -> None:
+    """Tell the sandbox what the next attempts come to."""
+    desk.do("gateway.script", account=PANADERIA, outcomes=list(outcomes))
