@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from calendar import monthrange
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any
 
 from ledger.errors import Malformed
@@ -13,6 +14,7 @@ _NOTICE = timedelta(days=5)
 _LAST_YEAR = 9998
 
 
+@lru_cache(maxsize=8192)  # at a month's end, every account asks for the same few
 def add_months(anchor: date, months: int) -> date:
     """Return `anchor` + `months`, the day clamped to the month's last."""
     year, month = divmod(anchor.year * 12 + anchor.month - 1 + months, 12)
