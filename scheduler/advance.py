@@ -176,9 +176,8 @@ class _Journey:
         if swept.next_attempt > self._now and swept.next_look == FAR:
             return swept
         self.done.update(self._ledger.collect(number, now=self._now))
-        after = sweeping.one(self._ledger, number, now=self._now)
-        self.done["facts"] += after.facts
-        return after
+        # What the answers made due is on record with them; were it not, the account would come again at once.
+        return sweeping.standing(self._ledger, number, now=self._now)
 
     # --- who comes next -------------------------------------------------------------------------------------
 
