@@ -272,22 +272,16 @@ def test_a_move_on_which_nothing_is_due_asks_the_store_a_handful_of_times(
     assert sum(asked.values()) <= 120, asked
 
 
-def test_a_long_log_is_asked_through_the_read_model(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    town(desk)
-    expected = Desk(f"sqlite:///{desk.ledger.store.url[10:]}.2" if "sqlite" in desk.ledger.store.url else _twin(desk))
-    town(expected.at(START))
+def test_a_long_log_is_asked_through_the_read_model(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = town(Desk(f"sqlite:///{tmp_path / 'short.db'}").at(START))
     moved(expected, "6mo")
     monkeypatch.setattr(advancing, "_FEW", 5)
     monkeypatch.setattr(advancing, "_PAGE", 3)
-    moved(desk, "6mo")
+    moved(town(desk), "6mo")
     assert log(desk.ledger.store) == log(expected.ledger.store)
     expected.close()
-
-
-def _twin(desk: Desk) -> str:
-    import tempfile
-
-    return f"sqlite:///{tempfile.mkdtemp()}/twin.db"
 
 
 # --- what is refused ----------------------------------------------------------------------------------------------
