@@ -341,6 +341,8 @@ def test_a_move_that_failed_on_the_way_is_made_good_by_the_next(
         broken.setattr(sweeping, "sweep", failing)
         with pytest.raises(Unavailable):
             moved(desk, "3mo")
+    moved(desk, "1min")
+    assert not any(desk.ask("balance", account=f"C-{n:03}")["not_yet_recorded"] for n in range(8))
     advance(desk.ledger, from_iso(calm.ledger.clock.now()))
     assert log(desk.ledger.store) == log(calm.ledger.store)
     calm.close()
