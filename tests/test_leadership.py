@@ -124,8 +124,11 @@ def test_a_lock_file_that_was_taken_away_means_that_the_lead_is_lost(sqlite_url:
     assert not first.holds()
     assert second.take()
     assert not first.holds(), "another file stands there now"
-    first.leave()
+    assert not first.take()
     second.leave()
+    assert first.take()
+    assert first.take(), "it has it already"
+    first.leave()
     assert not second.holds()
     store.close()
 

@@ -59,14 +59,17 @@ class _ByFile(Leadership):
         self._handle = -1
 
     def take(self) -> bool:
-        if self._handle >= 0:
-            return self.holds()
+        if self.holds():
+            return True
+        self.leave()
         handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
         if not try_lock(handle):
             os.close(handle)
             return False
         self._handle = handle
-        return self.holds()
+        if not self.holds():  # somebody took the file away meanwhile: the next try finds another
+            self.leave()
+        return self._handle >= 0
 
     def holds(self) -> bool:
         """Whether the file that is locked is still the one that others would lock."""
