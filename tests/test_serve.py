@@ -249,7 +249,7 @@ def test_a_stopped_model_is_tried_again_and_told_once(local: Office, caplog: pyt
         worker._again = 0.0
         worker._catch_up()
     told = [record.getMessage().split(":")[0] for record in caplog.records if record.name == "supportledger.worker"]
-    assert told == ["read model balances has stopped", "read model billing has stopped"]
+    assert told == [f"read model {name} has stopped" for name in ("balances", "billing", "notices")]
 
 
 def test_an_application_for_other_servers_opens_nothing_when_it_is_imported(tmp_path: Path) -> None:
