@@ -19,6 +19,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,11 @@ YEAR = HERE / "demo_year.jsonl"
 EXPECTED = HERE / "demo_expected.json"
 MAPPING = HERE / "helpdesk_mapping.toml"
 REAL_LOG = ROOT.parent / "shared" / "data" / "helpdesk_log.csv"
+CONTACT = ("C-106", "--email", "compras@elsaber.example")
 DESKS = (
+    ("Finanzas · Finance: un año, hecho por hecho · a year, event by event", ["history", "C-106"]),
+    ("Finanzas · Finance", ["billing", "C-106"]),
+    ("Finanzas · Finance", ["document", "list", "C-106"]),
     ("Finanzas · Finance", ["billing", "C-101"]),
     ("Soporte · Agents", ["balance", "C-101"]),
     ("Soporte · Agents", ["coverage", "C-104", "--request", "general", "--priority", "high"]),
@@ -53,6 +58,7 @@ def main() -> int:
     fresh = prepare(folder)
     token = demo_token(folder, fresh)
     show_desks(folder)
+    print(f"\nAvisos por correo · notices by mail ({mails(folder)}): {folder / 'mail'}")
     if options.no_serve:
         return 0
     print(
@@ -75,13 +81,23 @@ def cli() -> list[str]:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the environment in which the command line finds the demo's ledger."""
-    return {**os.environ, "LEDGER_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}", "PYTHONPATH": str(ROOT)}
+    """Return the environment in which the command line finds the demo's ledger; mail becomes files, card money none."""
+    return {
+        **os.environ,
+        "LEDGER_DATABASE_URL": f"sqlite:///{folder / 'demo.db'}",
+        "LEDGER_GATEWAY": "sandbox",
+        "LEDGER_MAIL_FROM": "Soporte INVEX <soporte@invex.example>",
+        "LEDGER_MAIL_DIR": str(folder / "mail"),
+        "LEDGER_SMTP_URL": "",
+        "PYTHONPATH": str(ROOT),
+    }
 
 
-def run(folder: Path, *words: str, codes: tuple[int, ...] = (0,)) -> str:
+def run(folder: Path, *words: str, given: str = "", codes: tuple[int, ...] = (0,)) -> str:
     """Run one command and return what it printed; SystemExit with its words when it fails."""
-    done = subprocess.run([*cli(), *words], env=environment(folder), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*cli(), *words], env=environment(folder), input=given, capture_output=True, text=True, check=False
+    )
     if done.returncode not in codes:
         raise SystemExit(f"supportledger {' '.join(words)}: exit {done.returncode}\n{done.stdout}{done.stderr}")
     return done.stdout
@@ -98,6 +114,8 @@ def prepare(folder: Path) -> bool:
         return False
     print("Preparando el libro · preparing the ledger …", flush=True)
     run(folder, "migrate", "--test-clock")
+    run(folder, "apply", given=openings())
+    run(folder, "contact", "set", *CONTACT)  # an address is no fact: it stands beside the log
     run(folder, "apply", str(YEAR))
     log = REAL_LOG if REAL_LOG.exists() else write_log(folder / "demo_log.csv")
     print(f"Importando · importing {log.name} …", flush=True)
@@ -111,6 +129,12 @@ def prepare(folder: Path) -> bool:
     return True
 
 
+def openings() -> str:
+    """Return the year's first lines, in which the accounts are opened."""
+    lines = YEAR.read_text("utf-8").splitlines()
+    return "\n".join(takewhile(lambda line: '"plan.purchase"' not in line, lines))
+
+
 def demo_token(folder: Path, fresh: bool) -> str:
     """Return the demo's token, made once and kept beside the ledger, readable by its owner only."""
     file = folder / "demo.token"
@@ -119,6 +143,11 @@ def demo_token(folder: Path, fresh: bool) -> str:
         file.touch(mode=0o600)
         file.write_text(made["token"], "utf-8")
     return file.read_text("utf-8")
+
+
+def mails(folder: Path) -> int:
+    """Return how many notices were mailed."""
+    return len(list((folder / "mail").glob("*.eml")))
 
 
 def show_desks(folder: Path) -> None:
@@ -143,6 +172,7 @@ def check(folder: Path) -> int:
         print(f"  primera respuesta · first answer: {time.monotonic() - started:.1f} s")
         found = {
             "import": imported,
+            "mails": mails(folder),
             "without token": ask(address, "/v1/accounts/C-101/balance", "")[0],
             "docs": ask(address, "/docs", "")[0],
             "ready": ask(address, "/readyz", "")[0],
@@ -155,6 +185,8 @@ def check(folder: Path) -> int:
     after = run(folder, "status", "--json")
     if json.loads(before)["position"] != json.loads(after)["position"]:
         wrong.append("a second run appended events")
+    if mails(folder) != found["mails"]:
+        wrong.append("a second run sent mail")
     for line in wrong:
         print(f"  DIFERENTE · DIFFERENT {line}")
     print("demo --check: " + ("DIFERENTE · DIFFERENT" if wrong else "ok"))
