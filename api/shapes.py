@@ -6,62 +6,9 @@ ends in `?`; a kind that ends in `?` may be null.
 
 from __future__ import annotations
 
-from typing import Any
-
+from api.shape_kinds import Schema, many, or_null, record
 from ledger.commands import COMMANDS
-from ledger.rules.grants import LEVELS
-from ledger.rules.sla import PRIORITIES
 
-Schema = dict[str, Any]
-
-_KINDS: dict[str, Schema] = {
-    "text": {"type": "string"},
-    "money": {"type": "string", "pattern": r"^-?[0-9]+\.[0-9]{2}$", "examples": ["250.00"]},
-    "instant": {"type": "string", "format": "date-time"},
-    "date": {"type": "string", "format": "date"},
-    "month": {"type": "string", "pattern": "^[0-9]{4}-[0-9]{2}$"},
-    "whole": {"type": "integer"},
-    "flag": {"type": "boolean"},
-    "level": {"type": "string", "enum": list(LEVELS)},
-    "priority": {"type": "string", "enum": list(PRIORITIES)},
-    "outcome": {"type": "string", "enum": ["served", "declined"]},
-    "verdict": {"type": "string", "enum": ["met", "breached", "open", "excluded", "none"]},
-    "state": {"type": "string", "enum": ["in_force", "past_due", "pending", "lapsed", "cancelled", "none"]},
-}
-
-
-def kind(name: str | Schema) -> Schema:
-    """Return the schema of a kind; `?` at its end lets it be null."""
-    if isinstance(name, dict):
-        return name
-    base = _KINDS[name.rstrip("?")]
-    if not name.endswith("?"):
-        return base
-    values = {"enum": [*base["enum"], None]} if "enum" in base else {}
-    return {**base, "type": [base["type"], "null"], **values}
-
-
-def record(more: bool = False, /, **members: str | Schema) -> Schema:
-    """Return the schema of an object; `more`: it has members beside those named."""
-    return {
-        "type": "object",
-        "properties": {name.rstrip("?"): kind(of) for name, of in members.items()},
-        "required": [name for name in members if not name.endswith("?")],
-        "additionalProperties": more,
-    }
-
-
-def many(item: Schema) -> Schema:
-    """Return the schema of a list."""
-    return {"type": "array", "items": item}
-
-
-def or_null(schema: Schema) -> Schema:
-    """Return the schema that allows null too."""
-    return {"anyOf": [schema, {"type": "null"}]}
-
-
-_CLOCK_STATE: Schema = {"type": "string", "enum": ["real", "unset", "frozen", "running"]}
 _SPAN = record(**{"from": "instant", "until": "instant"})
 _PLAN: dict[str, str | Schema] = {
     "state": "state",
@@ -85,6 +32,7 @@ _GRANT = record(
     **{"from": "instant", "until": "instant?"},
 )
 _GIVEN: dict[str, str | Schema] = {"grant": "text", "kind": "text", "level": "level", "units": "whole"}
+_OPENED = record(ticket="text", grant="text?", why="text?", level="level?", due_at="instant?", limit_seconds="whole?")
 _CASE: dict[str, str | Schema] = {
     "ticket": "text",
     "request": "text",
@@ -283,12 +231,14 @@ _COMMANDS: dict[str, Schema] = {
     "courtesy.grant": record(grant="text"),
     "plan.cancel": record(subscription="text", ends_on="date", overridden="flag", undoes_renewal="flag"),
     "plan.withdraw_cancellation": record(subscription="text", renews_on="date"),
-    "ticket.open": record(
-        ticket="text", grant="text?", why="text?", level="level?", due_at="instant?", limit_seconds="whole?"
-    ),
+    "ticket.open": _OPENED,
     "ticket.assign": record(ticket="text", assigned_to="text"),
     "ticket.give_back": record(ticket="text", grant="text"),
     "ticket.respond": record(**_CASE, counts="flag"),
+    "ticket.merge": record(**_CASE, into="text"),
+    "ticket.split": _OPENED,
+    "ticket.revise": record(**_CASE, was="verdict"),
+    "calendar.assign": record(**{"level": "level", "priority": "priority", "calendar": "text", "from": "instant"}),
 }
 
 
@@ -313,6 +263,8 @@ _LISTS: dict[str, Schema] = {
     "list_tickets": _page(
         record(
             account="text",
+            **dict.fromkeys(("channel", "approver", "merged_into", "policy", "calendar"), "text?"),
+            revised="verdict?",
             **{name: of for name, of in _CASE.items() if name != "verdict"},
             **_LABELS,
             **{name: "instant?" for name in _CLOCK if name != "due_at"},
@@ -364,6 +316,7 @@ _LISTS: dict[str, Schema] = {
 }
 
 
+_CLOCK_STATE: Schema = {"type": "string", "enum": ["real", "unset", "frozen", "running"]}
 _BESIDE: dict[str, Schema] = {
     "clock_show": record(now="instant", test_clock="flag", state=_CLOCK_STATE),
     "clock_move": record(

@@ -13,7 +13,7 @@ from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
 
-from ledger import billing, changes, corrections, documents, plans, serving
+from ledger import billing, case_changes, changes, corrections, documents, plans, policies, serving
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Account, Accounts, Asked, account_stream
@@ -126,7 +126,7 @@ class Ledger(Cashier):
         """Ask the gateway where the command calls for it; the answer kept under its key is completed."""
         if name not in AT_ONCE or not answer.get("ok"):
             return answer
-        self.collect(values["account"], now=now)
+        self.collect(values["account"], now=now, at_once=True)
         whole = self.with_card(name, values, answer)
         if key and whole != answer:
             kept = {n: v for n, v in whole.items() if n != "position"}
@@ -138,6 +138,8 @@ class Ledger(Cashier):
             return self._open_account(values, asked, request)
         if name == "books.close":
             return self._close_month(values, asked, request)
+        if name == "calendar.assign":
+            return self._assign_calendar(values, asked, request)
         if name == "gateway.script":
             return self._script(values, asked, request)
         if name == "card.register":
@@ -163,6 +165,10 @@ class Ledger(Cashier):
         today = local_day(asked.now, self.catalogue.zone).isoformat()
         answer = {"ok": True, "month": values["month"]}
         row = documents.close_month(self.store, values, asked, today)
+        return {**answer, "position": self._append([row], asked.now, request, answer)}
+
+    def _assign_calendar(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
+        row, answer = policies.assign(self.store, self.catalogue, values, asked)
         return {**answer, "position": self._append([row], asked.now, request, answer)}
 
     def _script(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
@@ -195,17 +201,27 @@ class Ledger(Cashier):
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
                     raise Refused("before_opening", opened_at=opened_at)
                 case = self.ticket(values["ticket"], must_exist=False)
-                decided = serving.open_ticket(account, case, values, asked, self.catalogue)
+                decided = serving.open_ticket(account, case, values, asked, self.policy())
                 return self._save(account, decided, asked, request)
         case = self.ticket(values["ticket"])
         if verb in ("reclassify", "give_back"):
             with self.accounts.existing(case.opened.customer_no) as account:
                 decide = serving.reclassify if verb == "reclassify" else serving.give_back
-                return self._save(account, decide(account, case, values, asked, self.catalogue), asked, request)
+                return self._save(account, decide(account, case, values, asked, self.policy()), asked, request)
+        if verb == "split":
+            return self._split(case, values, asked, request)
         if verb == "respond":
-            decided = cases.respond(case, values, asked)
+            decided, response = cases.respond(case, values, asked)
+            children = [self.ticket(number) for number in case_changes.merged_cases(case, asked.at)]
+            decided.others.extend(case_changes.answered_through(children, response, asked))
+        elif verb == "merge":
+            decided = case_changes.merge(case, self.ticket(values["into"]), asked)
+        elif verb == "message":
+            decided = case_changes.message(case, values, asked)
+        elif verb == "revise":
+            decided = case_changes.revise(case, values, asked)
         elif verb == "prioritise":
-            decided = cases.prioritise(case, values, asked, self.catalogue)
+            decided = cases.prioritise(case, values, asked, self.policy())
         elif verb == "assign":
             decided = cases.assign(case, values, asked)
         elif verb == "exclude":
@@ -213,6 +229,12 @@ class Ledger(Cashier):
         else:
             decided = cases.remark(verb, case, values, asked)
         return self._save(None, decided, asked, request)
+
+    def _split(self, case: cases.Ticket, values: Answer, asked: Asked, request: Request | None) -> Answer:
+        new = self.ticket(values["new"], must_exist=False)
+        with self.accounts.existing(case.opened.customer_no) as account:
+            decided = case_changes.split(account, case, new, values, asked, self.policy())
+            return self._save(account, decided, asked, request)
 
     def _save(self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None) -> Answer:
         rows: list[Recorded] = []
@@ -224,6 +246,7 @@ class Ledger(Cashier):
             rows += account.propose(decided.facts)
             rows += account.propose(account.unrecorded(asked.now))
             rows += self._documents_of(account, rows, asked.now)
+            rows += self._raised_by_upgrade(account, rows, asked)
             book = account.whole(asked.now)
             if len(book.broken) > broken:
                 raise Refused("would_break_history", tickets=", ".join(book.broken[broken:]))

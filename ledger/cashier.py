@@ -39,11 +39,12 @@ class Cashier(Recording):
     def _heard(self, answer: GatewayAnswer) -> None:
         self.settle(answer)
 
-    def collect(self, number: str, *, now: str | None = None) -> dict[str, int]:
+    def collect(self, number: str, *, now: str | None = None, at_once: bool = False) -> dict[str, int]:
         """Charge an account's card where that is due by `now`, and look up what has no answer yet.
 
         Returns counts: attempts asked of the gateway, and of its answers paid, refused and unanswered. Doing it again
-        charges nothing twice: an attempt is recorded under a natural key, which is the gateway's too.
+        charges nothing twice: an attempt is recorded under a natural key, which is the gateway's too. `at_once`: a
+        command asks; only a job notes that there is no card to charge.
         """
         instant = now or self.clock.now()
         counts = dict.fromkeys(("asked", "paid", "refused", "unanswered"), 0)
@@ -52,6 +53,8 @@ class Cashier(Recording):
         made: set[str] = set()
 
         def attempts(account: Account) -> list[f.Fact]:
+            if at_once and not account.whole(instant).card:
+                return []
             new = billing.due_attempts(account, instant)
             made.update(billing.reference(number, x.attempt) for x in new if isinstance(x, f.ChargeAttempted))
             return new

@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ledger.catalogue_file import CalendarEntry, ConfirmationsEntry, File, PlanEntry, PricesEntry, TargetsEntry
 from ledger.errors import LedgerError
 from ledger.rules.calendars import Calendar
 from ledger.rules.grants import LEVELS
@@ -40,73 +41,6 @@ class CatalogueError(LedgerError):
         super().__init__("catalogue_wrong", file=file, entry=entry, why=why)
 
 
-class _Plan(msgspec.Struct, forbid_unknown_fields=True):
-    tickets: int
-    monthly: str
-    yearly: str
-    addon: str
-
-
-class _Limits(msgspec.Struct, forbid_unknown_fields=True):
-    low: str
-    medium: str
-    high: str
-
-
-class _Prices(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
-    since: date
-    published: date
-    GTQ: dict[str, _Plan]
-    USD: dict[str, _Plan] = {}
-
-
-class _Targets(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
-    version: str
-    since: date
-    basic: _Limits
-    advanced: _Limits
-    corporate: _Limits
-    calendar: str
-    calendars: dict[str, dict[str, str]] = {}
-
-
-class _Confirmations(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
-    version: str
-    since: date
-    es: dict[str, str]
-    en: dict[str, str]
-
-
-class _Calendar(msgspec.Struct, forbid_unknown_fields=True, rename={"since": "from"}):
-    name: str
-    version: int
-    since: date
-    zone: str
-    week: dict[str, list[list[str]]]
-    dates: dict[str, list[list[str]]] = {}
-
-
-class _Products(msgspec.Struct, forbid_unknown_fields=True):
-    in_scope: list[str]
-
-
-class _Courtesy(msgspec.Struct, forbid_unknown_fields=True):
-    max_units: int
-
-
-class _File(msgspec.Struct, forbid_unknown_fields=True):
-    schema: int
-    zone: str
-    currency: str
-    products: _Products
-    courtesy: _Courtesy
-    prices: list[_Prices]
-    targets: list[_Targets]
-    confirmations: list[_Confirmations]
-    calendars: list[_Calendar]
-    plans_required_from: date | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """A promise: answered before `limit_us` of counted microseconds in `calendar` ("name@version")."""
@@ -123,6 +57,15 @@ class Published(NamedTuple):
     digest: str
 
 
+class Assignment(NamedTuple):
+    """From instant `since` on, a level and priority are counted in another calendar (`calendar.assign`)."""
+
+    since: str
+    level: str
+    priority: str
+    calendar: str
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """The loaded catalogue; every question is asked with a local date."""
@@ -132,13 +75,14 @@ class Catalogue:
     in_scope: frozenset[str]
     courtesy_cap: int
     plans_required_from: date | None
-    _prices: list[_Prices] = field(repr=False)
-    _targets: list[_Targets] = field(repr=False)
-    _confirmations: list[_Confirmations] = field(repr=False)
+    _prices: list[PricesEntry] = field(repr=False)
+    _targets: list[TargetsEntry] = field(repr=False)
+    _confirmations: list[ConfirmationsEntry] = field(repr=False)
     _calendars: dict[str, Calendar] = field(repr=False)
     _calendar_dates: list[tuple[date, str, int]] = field(repr=False)
     _amounts: dict[tuple[int, str, str, str], tuple[int, int]] = field(repr=False)
     published: dict[str, list[Published]] = field(repr=False)
+    assignments: tuple[Assignment, ...] = ()
 
     def price(self, level: str, term: str, on: date, currency: str) -> tuple[int, int]:
         """Return (units a month, gross in minor units) for buying on local date `on`."""
@@ -161,26 +105,41 @@ class Catalogue:
         """Whether product `name` is in scope; "" (left out) is."""
         return not name or name.casefold() in self.in_scope
 
-    def target(self, level: str, priority: str, on: date) -> Target:
-        """Return the promise for `level` and `priority` under the policy published for local date `on`."""
-        return self._target(self._targets[_at(self._targets, on)], level, priority, on)
+    def target(self, level: str, priority: str, on: date, at: str = "") -> Target:
+        """Return the promise for `level` and `priority` under the policy published for local date `on`.
+
+        `at` is the instant that assignments of calendars count by ("": none does).
+        """
+        count = sum(assigned.since <= at for assigned in self.assignments)
+        return self._target(self._targets[_at(self._targets, on)], count, level, priority, on)
 
     def target_of(self, policy: str, level: str, priority: str, on: date) -> Target:
         """Return the promise under policy version `policy`, with calendars as of `on` (a case's opening)."""
-        entry = next(entry for entry in self._targets if entry.version == policy)
-        return self._target(entry, level, priority, on)
+        version, _, count = policy.partition("+")
+        entry = next(entry for entry in self._targets if entry.version == version)
+        return self._target(entry, int(count or 0), level, priority, on)
 
-    def _target(self, entry: _Targets, level: str, priority: str, on: date) -> Target:
+    def _target(self, entry: TargetsEntry, count: int, level: str, priority: str, on: date) -> Target:
+        """Return the promise of `entry` with the first `count` assignments, which its version names."""
         limit: str = getattr(getattr(entry, level), priority)
         name = entry.calendars.get(level, {}).get(priority, entry.calendar)
+        for assigned in self.assignments[:count]:
+            if (assigned.level, assigned.priority) == (level, priority):
+                name = assigned.calendar
         versions = [(since, v) for since, n, v in self._calendar_dates if n == name]
         # Before the first one, the first: as with every entry.
         version = max((v for since, v in versions if since <= on), default=min(versions)[1])
-        return Target(_microseconds(limit), f"{name}@{version}", entry.version)
+        policy = f"{entry.version}+{count}" if count else entry.version
+        return Target(_microseconds(limit), f"{name}@{version}", policy)
 
     def calendar(self, reference: str) -> Calendar:
         """Return the calendar `name@version` names; KeyError when the catalogue never had it."""
         return self._calendars[reference]
+
+    @property
+    def calendar_names(self) -> frozenset[str]:
+        """The names of the calendars that there are."""
+        return frozenset(name for _since, name, _version in self._calendar_dates)
 
     def confirmation(self, on: date) -> str:
         """Return the version of the text a customer confirms by choosing a priority on `on`."""
@@ -205,7 +164,7 @@ def load(path: Path | None = None) -> Catalogue:
 
 def _read(text: bytes, name: str) -> Catalogue:
     try:
-        data = msgspec.convert(tomllib.loads(text.decode("utf-8")), _File)
+        data = msgspec.convert(tomllib.loads(text.decode("utf-8")), File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise CatalogueError(name, "TOML", str(error)) from error
     except msgspec.ValidationError as error:
@@ -219,7 +178,7 @@ def _read(text: bytes, name: str) -> Catalogue:
         raise CatalogueError(name, str(error.facts.get("field", "?")), error.message("en")) from error
 
 
-def _checked(data: _File, name: str) -> Catalogue:
+def _checked(data: File, name: str) -> Catalogue:
     def wrong(entry: str, why: str) -> CatalogueError:
         return CatalogueError(name, entry, why)
 
@@ -270,11 +229,11 @@ def _published(entry: Any) -> Published:
     return Published(entry.since.isoformat(), digest)
 
 
-def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str, str], tuple[int, int]]:
+def _load_amounts(prices: list[PricesEntry], wrong: Any) -> dict[tuple[int, str, str, str], tuple[int, int]]:
     amounts: dict[tuple[int, str, str, str], tuple[int, int]] = {}
     for index, entry in enumerate(prices):
         for currency in CURRENCIES:
-            plans: dict[str, _Plan] = getattr(entry, currency)
+            plans: dict[str, PlanEntry] = getattr(entry, currency)
             if not plans:  # a currency that is left out keeps its prices: whoever pays in it goes on
                 before = [key for key in amounts if key[:2] == (index - 1, currency)]
                 amounts |= {(index, *key[1:]): amounts[key] for key in before}
@@ -290,7 +249,9 @@ def _load_amounts(prices: list[_Prices], wrong: Any) -> dict[tuple[int, str, str
     return amounts
 
 
-def _load_calendars(entries: list[_Calendar], wrong: Any) -> tuple[dict[str, Calendar], list[tuple[date, str, int]]]:
+def _load_calendars(
+    entries: list[CalendarEntry], wrong: Any
+) -> tuple[dict[str, Calendar], list[tuple[date, str, int]]]:
     calendars: dict[str, Calendar] = {}
     for number, entry in enumerate(entries, 1):
         reference = f"{entry.name}@{entry.version}"
@@ -301,7 +262,7 @@ def _load_calendars(entries: list[_Calendar], wrong: Any) -> tuple[dict[str, Cal
     return calendars, [(entry.since, entry.name, entry.version) for entry in entries]
 
 
-def _check_targets(entry: _Targets, place: str, dated: list[tuple[date, str, int]], wrong: Any) -> None:
+def _check_targets(entry: TargetsEntry, place: str, dated: list[tuple[date, str, int]], wrong: Any) -> None:
     for level, chosen in entry.calendars.items():
         for name in ({level} - set(LEVELS)) | (set(chosen) - set(PRIORITIES)):
             raise wrong(f"{place}.calendars.{level}", f"{name!r} is no level or priority")

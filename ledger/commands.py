@@ -26,6 +26,7 @@ from ledger.command import (
     need,
 )
 from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
+from ledger.commands_sla import SLA_COMMANDS
 from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.sla import CHANNELS, PRIORITIES
@@ -167,6 +168,7 @@ COMMANDS = {
         ),
         Command("ticket.give_back", (TICKET, APPROVER), AGENTS, "/tickets/{ticket}/give-backs"),
         Command("ticket.exclude", (TICKET, APPROVER), AGENTS, "/tickets/{ticket}/exclusions"),
+        *SLA_COMMANDS,
         *BILLING_COMMANDS,
     )
 }
@@ -190,4 +192,4 @@ QUESTIONS = {
 }
 
 # Commands that need a reason whatever their date (DOMAIN.md 9, 12, "Response targets").
-NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude"}) | CORRECTIONS
+NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude", "ticket.revise"}) | CORRECTIONS

@@ -21,6 +21,7 @@ def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -
     """Ask for less on an open charge."""
     book = account.whole(asked.now)
     charge = open_charge(book, account, v["charge"])
+    _then(account, charge.id, asked)
     if charge.times_paid:
         raise Refused("invoiced_already", charge=charge.id)
     _at_most(v["amount"], charge.due, "charge", charge.id, book)
@@ -40,6 +41,7 @@ def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -
 def void(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
     """Let an open charge fall away; a renewal's goes with its plan, a paid one takes a credit note."""
     charge = open_charge(account.whole(asked.now), account, v["charge"])
+    _then(account, charge.id, asked)
     if charge.times_paid:
         raise Refused("invoiced_already", charge=charge.id)
     if charge.kind == "renewal":
@@ -52,12 +54,15 @@ def write_off(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) 
     """Give up what is owed on a charge whose service was given: one that was paid once, of a period that is over."""
     book = account.whole(asked.now)
     charge = open_charge(book, account, v["charge"])
-    if not charge.times_paid:
+    then = _then(account, charge.id, asked)
+    if not then.times_paid:
         raise Refused("void_instead", charge=charge.id)
+    if not then.due:
+        raise Refused("nothing_due", charge=charge.id, state=then.state)
     if charge.id in book.past_due():
         raise Refused("still_running", charge=charge.id)
     amount = v.get("amount", charge.due)
-    _at_most(amount, charge.due, "charge", charge.id, book)
+    _at_most(amount, min(charge.due, then.due), "charge", charge.id, book)
     fact = f.DebtWrittenOff(**_corrects(account, v, asked), charge=charge.id, amount=amount)
     return Decided([fact], answer=lambda book: {"amount": show_amount(amount), **_left(book, charge.id)})
 
@@ -68,7 +73,7 @@ def credit(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
     charge = book.charges.get(v["charge"])
     if charge is None:
         raise NotFound("unknown_charge", charge=v["charge"], account=account.number)
-    if not charge.times_paid or charge.voided_at:
+    if not _then(account, charge.id, asked).times_paid or charge.voided_at:
         raise Refused("not_invoiced", charge=charge.id)
     _at_most(v["amount"], charge.paid + charge.due, "charge", charge.id, book)
     number = _number(account, f.CreditNoted)
@@ -133,6 +138,14 @@ def refund(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
             "currency": book.currency,
         },
     )
+
+
+def _then(account: Account, charge: str, asked: Asked) -> Charge:
+    """Return a charge as it was at the date of its correction; Refused when it was not asked for yet."""
+    then = account.at(asked.at, asked.now).charges.get(charge)
+    if then is None:
+        raise Refused("before_charge", charge=charge)
+    return then
 
 
 def _available_then(account: Account, payment: str, asked: Asked) -> int:

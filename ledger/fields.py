@@ -161,6 +161,18 @@ class Zone(Kind):
         return {"type": "string", "examples": ["America/Guatemala"]}
 
 
+class Since(Kind):
+    """An RFC 3339 instant with an offset, or a local date; parsed to canonical UTC text or to the date's text."""
+
+    def parse(self, value: Any, field: str) -> str:
+        if isinstance(value, str) and len(value) == len("2026-03-01"):
+            return Date().parse(value, field)
+        return Instant().parse(value, field)
+
+    def schema(self) -> dict[str, Any]:
+        return {"type": "string", "examples": ["2026-03-01", "2026-03-01T00:00:00-06:00"]}
+
+
 class Month(Kind):
     """A month, YYYY-MM."""
 

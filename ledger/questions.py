@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ledger import answers, documents, serving
+from ledger import answers, documents, policies, serving
 from ledger import ticket as cases
 from ledger.account import QUESTION, Account, Accounts, Asked
 from ledger.catalogue import Catalogue
@@ -23,6 +23,8 @@ Answer = dict[str, Any]
 
 class Questions:
     """What may be asked of a ledger; it writes nothing."""
+
+    _policy: Catalogue | None = None
 
     store: Store
     catalogue: Catalogue
@@ -55,6 +57,12 @@ class Questions:
                 return answers.payments(book, at)
             return answers.account(book, at) if name == "account" else answers.billing(book, at)
 
+    def policy(self) -> Catalogue:
+        """Return the catalogue with the calendars assigned so far."""
+        known = self._policy or self.catalogue
+        self._policy = policies.current(self.store, known)
+        return self._policy
+
     def _known(self, values: Answer) -> int | None:
         known_at = values.get("known_at")
         return None if known_at is None else self.store.position_known_at(known_at)
@@ -67,7 +75,7 @@ class Questions:
         with self.accounts.existing(values["account"]) as account:
             if at < account.opening.occurred_at:
                 raise NotFound("unknown_account", account=values["account"])
-            decision, target, remedy = serving.coverage(account, values, asked, self.catalogue)
+            decision, target, remedy = serving.coverage(account, values, asked, self.policy())
         return {
             "account": values["account"],
             "outcome": "served" if decision.served else "declined",
@@ -97,7 +105,7 @@ class Questions:
 
     def _ticket(self, values: Answer, at: str) -> Answer:
         case = self.ticket(values["ticket"], position=self._known(values))
-        clock = sla.run(case.facts, at, case.recorded_at)
+        clock = sla.run(case.facts, at, case.recorded)
         if clock is None:
             raise NotFound("unknown_ticket", ticket=values["ticket"])
         return answers.ticket(clock, at)

@@ -7,9 +7,9 @@ import random
 import time
 from collections.abc import Callable
 
-from ledger import documents
+from ledger import case_changes, documents
 from ledger import facts as f
-from ledger.account import Account
+from ledger.account import Account, Asked
 from ledger.errors import Unavailable
 from ledger.questions import Answer, Questions
 from ledger.store import IntegrityError, Recorded, Request
@@ -40,6 +40,7 @@ class Recording(Questions):
                         rows += account.propose(new)
                         rows += account.propose(account.unrecorded(now))
                     rows += self._documents_of(account, rows, now)
+                    rows += self._raised_by_upgrade(account, rows, Asked(now, now, "ledger", "operator", "rule"))
                     if rows:
                         # A job may run as if it were earlier: the stamp says when it was written.
                         self._append(rows, max(now, self.clock.now()), None, {})
@@ -63,3 +64,20 @@ class Recording(Questions):
         accounts = [row.fact.customer_no for row in rows]
         recordings = self.events.put(rows, accounts=accounts, now=now, request=stored)
         return max(int(recording.notification.id) for recording in recordings)
+
+    def _raised_by_upgrade(self, account: Account, rows: list[Recorded], asked: Asked) -> list[Recorded]:
+        """Return what an upgrade that is about to be recorded means to open cases of its plan: a raise, now."""
+        upgrades = {
+            row.fact.subscription: row.fact.level
+            for row in rows
+            if isinstance(row.fact, f.PlanChanged) and row.fact.cause == "upgraded"
+        }
+        if not upgrades:
+            return []
+        book = account.whole(asked.now)
+        raised: list[Recorded] = []
+        for number, grant in book.uses.items():
+            level = upgrades.get(book.grants[grant].source)
+            if level is not None:
+                raised += case_changes.upgraded(self.ticket(number), level, asked, self.policy())
+        return raised

@@ -24,7 +24,9 @@ from ledger.store import Recorded
 from ledger.ticket import Ticket, due_instant, state, ticket_fields
 
 
-def open_ticket(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
+def open_ticket(
+    account: Account, ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue, *, split_from: str = ""
+) -> Decided:
     """Decide coverage; accept with its consumption and its promise, or decline and keep that on record."""
     if ticket.facts:
         raise Conflict("duplicate_ticket", ticket=ticket.number)
@@ -37,7 +39,7 @@ def open_ticket(account: Account, ticket: Ticket, v: Answer, asked: Asked, catal
     if case.named and decision.consumes and decision.grant != case.named:
         raise Refused("grant_not_usable", grant=case.named, account=account.number)
     day = local_day(asked.at, case.book.zone)
-    promise = _promise(decision.level, v, asked, catalogue, day)
+    promise = _promise(decision.level, v["priority"], asked.at, catalogue, day, asked.at)
     opened = f.TicketOpened(
         **common(account.number, asked),
         ticket_no=ticket.number,
@@ -50,6 +52,7 @@ def open_ticket(account: Account, ticket: Ticket, v: Answer, asked: Asked, catal
         product=v.get("product", ""),
         subject=v.get("subject", ""),
         confirmed=catalogue.confirmation(day),
+        split_from=split_from,
         **promise,
     )
     taken = _consumption(account, ticket.number, decision, asked)
@@ -88,7 +91,7 @@ def coverage(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) ->
     decision = decide(case)
     day = local_day(asked.at, case.book.zone)
     has_target = decision.served and decision.level and v.get("priority")
-    target = catalogue.target(decision.level, v["priority"], day) if has_target else None
+    target = catalogue.target(decision.level, v["priority"], day, asked.at) if has_target else None
     return decision, target, remedy(decision, case.book, asked.at, catalogue)
 
 
@@ -103,15 +106,16 @@ def remedy(decision: Decision, book: Book, at: str, catalogue: Catalogue) -> Ans
     return facts
 
 
-def _promise(level: str, v: Answer, asked: Asked, catalogue: Catalogue, day: date) -> Answer:
+def _promise(level: str, priority: str, start: str, catalogue: Catalogue, day: date, opened_at: str) -> Answer:
+    """Return the promise counted from `start` under the policy in force when the case was opened."""
     if not level:
         return {}
-    target = catalogue.target(level, v["priority"], day)
+    target = catalogue.target(level, priority, day, opened_at)
     return {
         "policy": target.policy,
         "calendar": target.calendar,
         "limit_us": target.limit_us,
-        "due_at": due_instant(catalogue, target, asked.at),
+        "due_at": due_instant(catalogue, target, start),
     }
 
 
@@ -177,7 +181,7 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
         facts += _consumption(account, ticket.number, decision, asked)
         fields = _joined(clock, decision, asked, catalogue)
     fact = f.TicketReclassified(**ticket_fields(ticket, asked), request=request, **fields)
-    after = ticket.after(fact)
+    after = ticket.after(fact, asked.now)
     return Decided(facts, ticket.rows(fact), lambda _book: state(ticket, after, asked))
 
 
@@ -187,7 +191,7 @@ def _joined(clock: sla.Clock, decision: Decision, asked: Asked, catalogue: Catal
     if not decision.level:
         return fields
     day = local_day(clock.opened.occurred_at, clock.opened.zone)
-    fields |= _promise(decision.level, {"priority": clock.priority}, asked, catalogue, day)
+    fields |= _promise(decision.level, clock.priority, asked.at, catalogue, day, clock.opened.occurred_at)
     if clock.request == "administrative" and clock.first_due:
         fields["due_at"] = clock.first_due
     return fields

@@ -39,7 +39,7 @@ class Ticket:
         self.stream = ticket_stream(number)
         self.version = events[-1].originator_version if events else 0
         self.facts: list[f.TicketFact] = [e.fact for e in events if isinstance(e.fact, f.TicketFact)]
-        self.recorded_at = events[0].recorded_at if events else ""
+        self.recorded: list[str] = [e.recorded_at for e in events]
 
     @property
     def opened(self) -> f.TicketOpened:
@@ -52,14 +52,14 @@ class Ticket:
     def clock(self, at: str) -> sla.Clock:
         """Return the clock as of instant `at`; Refused when the case was not open yet."""
         opened = self.opened
-        clock = sla.run(self.facts, at, self.recorded_at)
+        clock = sla.run(self.facts, at, self.recorded)
         if clock is None:
             raise Refused("before_opening", opened_at=show(opened.occurred_at, opened.zone))
         return clock
 
-    def after(self, fact: f.TicketFact) -> sla.Clock:
-        """Return the clock with `fact` added and everything known, dated later or not."""
-        clock = sla.run([*self.facts, fact], FAR, self.recorded_at)
+    def after(self, fact: f.TicketFact, now: str) -> sla.Clock:
+        """Return the clock with `fact` added, recorded `now`, and everything known, dated later or not."""
+        clock = sla.run([*self.facts, fact], FAR, [*self.recorded, max(now, self.recorded[-1])])
         assert clock is not None
         return clock
 
@@ -78,7 +78,7 @@ def remark(verb: str, ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     clock = ticket.clock(asked.at)
     _check_remark(verb, clock, asked)
     fact = _REMARKS[verb](**ticket_fields(ticket, asked), text=v.get("text", ""))
-    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact), asked))
+    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 
 def _check_remark(verb: str, clock: sla.Clock, asked: Asked) -> None:
@@ -96,13 +96,20 @@ def _check_remark(verb: str, clock: sla.Clock, asked: Asked) -> None:
             raise Refused("too_late_to_reopen", ticket=number, resolved_at=show(clock.resolved_at, clock.opened.zone))
 
 
-def respond(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
-    """Answer the customer; only a channel that counts for the priority stops the clock (FAQ)."""
+def respond(ticket: Ticket, v: Answer, asked: Asked) -> tuple[Decided, f.TicketResponded]:
+    """Answer the customer; only a channel that counts for the priority stops the clock (FAQ).
+
+    The fact is returned beside it: cases merged into this one are answered by it too.
+    """
     clock = ticket.clock(asked.at)
     channel = v.get("channel", "platform")
     counts = sla.channel_counts(channel, clock.priority)
     fact = f.TicketResponded(**ticket_fields(ticket, asked), channel=channel, counts=counts, text=v.get("text", ""))
-    return Decided([], ticket.rows(fact), lambda _book: {**state(ticket, ticket.after(fact), asked), "counts": counts})
+
+    def answer(_book: object) -> Answer:
+        return {**state(ticket, ticket.after(fact, asked.now), asked), "counts": counts}
+
+    return Decided([], ticket.rows(fact), answer), fact
 
 
 def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
@@ -120,7 +127,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
     if runs:
         opened = clock.opened
         day = local_day(opened.occurred_at, opened.zone)
-        policy = opened.policy or catalogue.target(clock.level, v["priority"], day).policy
+        policy = opened.policy or catalogue.target(clock.level, v["priority"], day, opened.occurred_at).policy
         target = catalogue.target_of(policy, clock.verdict_level, v["priority"], day)
         due_at = due_instant(catalogue, target, asked.at if way == "raise" else clock.started_at)
     fact = f.TicketPrioritised(
@@ -131,7 +138,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         agreed=v.get("agreed", False),
         reminder=v.get("reminder", ""),
     )
-    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact), asked))
+    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 
 def _check_grounds(clock: sla.Clock, v: Answer, asked: Asked) -> None:
@@ -164,6 +171,9 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         raise Refused("no_target", ticket=ticket.number)
     if clock.excluded:
         raise Refused("already_excluded", ticket=ticket.number)
+    final_at = ticket.clock(FAR).final_at()
+    if asked.now >= final_at:
+        raise Refused("verdict_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
     approver = v.get("approver")
     if approver is None:
         if asked.role not in MANAGERS:
@@ -172,7 +182,7 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     if approver == ticket.clock(FAR).responded_by:  # an exclusion may be dated before the answer
         raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
-    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact), asked))
+    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 
 def state(ticket: Ticket, clock: sla.Clock, asked: Asked) -> Answer:

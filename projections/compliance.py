@@ -20,6 +20,7 @@ BY = {
     "month": "month",
     "agent": "agent",
 }
+_VERDICTS = ("met", "breached", "open", "excluded")
 _ORDER: dict[str, Sequence[str]] = {"level": LEVELS, "priority": PRIORITIES}
 
 
@@ -35,24 +36,23 @@ def report(
         if name not in BY or list(by).count(name) > 1:
             raise Malformed("by", ",".join(by), "remedy_choice", words=", ".join(BY))
     columns = ", ".join(BY[name] for name in by)
-    excluded = "0" if raw else "CASE WHEN excluded <> '' THEN 1 ELSE 0 END"
-    counted = "TRUE" if raw else "excluded = ''"
+    # Adjusted: an approved revision stands for the verdict, then an exclusion; raw ignores both.
+    verdict = f"""CASE {"" if raw else "WHEN revised <> '' THEN revised WHEN excluded <> '' THEN 'excluded'"}
+        WHEN counted_at <> '' THEN CASE WHEN counted_at < due_at THEN 'met' ELSE 'breached' END
+        WHEN due_at <= ? THEN 'breached' ELSE 'open' END"""
     where, dates = ["due_at <> ''"], []
     for condition, value in (("opened_on >= ?", since), ("opened_on <= ?", until)):
         if value:
             where.append(condition)
             dates.append(value)
+    counts = ", ".join(f"sum(CASE verdict WHEN '{name}' THEN 1 ELSE 0 END)" for name in _VERDICTS)
     sql = f"""
-        SELECT {columns or "''"}, count(*),
-            sum(CASE WHEN {counted} AND responded_at <> '' AND responded_at < due_at THEN 1 ELSE 0 END),
-            sum(CASE WHEN {counted} AND (responded_at >= due_at OR (responded_at = '' AND due_at <= ?))
-                THEN 1 ELSE 0 END),
-            sum(CASE WHEN {counted} AND responded_at = '' AND due_at > ? THEN 1 ELSE 0 END),
-            sum({excluded})
-        FROM r_tickets WHERE {" AND ".join(where)} {f"GROUP BY {columns}" if by else ""}"""
-    names = [*by, "total", "met", "breached", "open", "excluded"]
+        SELECT {columns or "''"}, count(*), {counts}
+        FROM (SELECT {columns or "due_at"}, {verdict} AS verdict FROM r_tickets WHERE {" AND ".join(where)}) AS judged
+        {f"GROUP BY {columns}" if by else ""}"""
+    names = [*by, "total", *_VERDICTS]
     skip = 0 if by else 1
-    found = [dict(zip(names, row[skip:], strict=True)) for row in read.query(sql, [now, now, *dates])]
+    found = [dict(zip(names, row[skip:], strict=True)) for row in read.query(sql, [now, *dates])]
     found = [{k: int(v or 0) if k in names[-5:] else v for k, v in row.items()} for row in found]
     return sorted(found, key=lambda row: [_rank(name, row[name]) for name in by])
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from ledger import facts as f
 from ledger.rules import sla
+from ledger.rules.instants import from_iso
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -26,6 +27,8 @@ TICKETS = Table(
         ("month", "text"),
         ("due_at", "text"),
         ("responded_at", "text"),
+        ("counted_at", "text"),
+        ("channel", "text"),
         ("agent", "text"),
         ("assigned_to", "text"),
         ("waiting_since", "text"),
@@ -33,6 +36,14 @@ TICKETS = Table(
         ("verdict_level", "text"),
         ("verdict_priority", "text"),
         ("excluded", "text"),
+        ("approver", "text"),
+        ("revised", "text"),
+        ("merged_into", "text"),
+        ("policy", "text"),
+        ("calendar", "text"),
+        ("started_at", "text"),
+        ("elapsed_us", "bigint"),
+        ("plain", "bigint"),
         ("final_at", "text"),
         ("zone", "text"),
     ),
@@ -43,7 +54,7 @@ TICKETS = Table(
 def rows(stream: Stream) -> Rows:
     """Return the row of one case."""
     facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
-    clock = sla.run(facts, FAR, str(stream.rows[0][4]))
+    clock = sla.run(facts, FAR, [row[4] for row in stream.rows])
     if clock is None:
         return {}
     opened = clock.opened
@@ -53,20 +64,36 @@ def rows(stream: Stream) -> Rows:
             (
                 stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
                 clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
-                clock.responded_at, clock.responded_by or clock.assigned_to, clock.assigned_to,
-                clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
-                clock.excluded, clock.final_at(), opened.zone,
+                clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
+                clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
+                clock.excluded, clock.approver, clock.revised, clock.merged_into, opened.policy, opened.calendar,
+                clock.started_at, _elapsed(clock, stream), int(_plain(clock)), clock.final_at(), opened.zone,
             )
         ]
     }  # fmt: skip
 
 
-MODEL = ReadModel("tickets", 1, "ticket/", (TICKETS,), rows)
+def _elapsed(clock: sla.Clock, stream: Stream) -> int:
+    """Return the counted microseconds from the start to the response that counts, -1 without one or a target."""
+    if not (clock.due_at and clock.counted_at) or clock.counted_at < clock.started_at:
+        return -1
+    calendar = stream.catalogue.calendar(clock.opened.calendar or _ALWAYS)
+    return calendar.elapsed_us(from_iso(clock.started_at), from_iso(clock.counted_at))
+
+
+def _plain(clock: sla.Clock) -> bool:
+    """Whether the due instant is the opening's and was never moved: its row alone tells it under any policy."""
+    return len(clock.moves) == 1 and not clock.late and clock.started_at == clock.opened.occurred_at
+
+
+_INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
+_ALWAYS = "24x7@1"
+MODEL = ReadModel("tickets", 2, "ticket/", (TICKETS,), rows)
 
 
 def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:
     """Return cases in order of their number, from behind `after`, of one account or of all."""
-    names = TICKETS.names[1:]
+    names = [name for name in TICKETS.names[1:] if name not in _INTERNAL]
     where, given = ["ticket > ?"], [after]
     if account:
         where.append("account = ?")

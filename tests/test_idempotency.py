@@ -12,8 +12,8 @@ from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, MARTA, OPERATOR, PANADER
 
 DAY = "2026-05-04"
 UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
-# They need a plan that is over: told in tests/test_billing_edges.py.
-LATER = {"charge.write_off", "payment.apply"}
+# They need a plan or a month that is over: told in tests/test_billing_edges.py and tests/test_sla_final.py.
+LATER = {"charge.write_off", "payment.apply", "ticket.revise"}
 
 
 @pytest.fixture(name="desk")
@@ -44,6 +44,10 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("ticket.exclude", {"ticket": "T-1", "approver": "carmen"}),
     ("ticket.reclassify", {"ticket": "T-1", "request": "question"}),
     ("ticket.give_back", {"ticket": "T-1"}),
+    ("ticket.message", {"ticket": "T-1", "text": "¿y bien?"}),
+    ("ticket.split", {"ticket": "T-1", "new": "T-2", "request": "question", "priority": "low"}),
+    ("ticket.merge", {"ticket": "T-2", "into": "T-1"}),
+    ("calendar.assign", {"level": "basic", "priority": "low", "calendar": "gt-business"}),
     ("ticket.resolve", {"ticket": "T-1"}),
     ("ticket.reopen", {"ticket": "T-1"}),
     ("plan.upgrade", {"account": "C-1", "level": "advanced"}),

@@ -43,3 +43,27 @@ class MonthClosed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False)
 
     TOPIC: ClassVar[str] = "books.month_closed"
     month: str
+
+
+class CalendarAssigned(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """From instant `since` on, cases of this level and priority are counted in another calendar of the catalogue."""
+
+    TOPIC: ClassVar[str] = "policy.calendar_assigned"
+    level: str
+    priority: str
+    calendar: str
+    since: str
+
+
+class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A compliance report was published with these figures: they stay, whatever comes to light.
+
+    `month` is YYYY-MM; `figures` are rows of counts, `verdicts` each case's verdict then (case -> verdict).
+    """
+
+    TOPIC: ClassVar[str] = "report.published"
+    report: str
+    month: str
+    digest: str
+    figures: list[dict[str, str | int]]
+    verdicts: dict[str, str]

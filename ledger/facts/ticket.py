@@ -34,6 +34,7 @@ class TicketOpened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc
     limit_us: int = 0
     due_at: str = ""
     confirmed: str = ""
+    split_from: str = ""
     attributes: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each fact
 
 
@@ -51,6 +52,7 @@ class TicketResponded(TicketFact, kw_only=True, frozen=True, omit_defaults=True,
     channel: str
     counts: bool
     text: str = ""
+    via: str = ""  # the case that this one was merged into, where the answer was given
 
 
 class TicketNoted(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -136,3 +138,52 @@ class TicketExcluded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, 
 
     TOPIC: ClassVar[str] = "ticket.excluded"
     approver: str
+
+
+class TicketMessage(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The customer wrote: it ends our waiting and begins the next response, which has no contracted target."""
+
+    TOPIC: ClassVar[str] = "ticket.message_received"
+    text: str = ""
+
+
+class TicketPlanUpgraded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """The plan whose unit it consumed was upgraded while it was unanswered: like a raise, when it was recorded."""
+
+    TOPIC: ClassVar[str] = "ticket.plan_upgraded"
+    level: str
+    due_at: str
+
+
+class TicketMerged(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """It goes on in another case, and keeps its own due: the first response there, after this, stops it."""
+
+    TOPIC: ClassVar[str] = "ticket.merged"
+    into: str
+
+
+class TicketMergedIn(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Another case goes on in this one."""
+
+    TOPIC: ClassVar[str] = "ticket.merged_in"
+    child: str
+
+
+class TicketRevised(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """An approved revision that stands beside a final verdict: `verdict` is met, breached or excluded."""
+
+    TOPIC: ClassVar[str] = "ticket.revised"
+    verdict: str
+    approver: str
+
+
+class TicketWarned(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """So many per cent of the limit were used up (100: the due instant passed) without a response.
+
+    It follows from the dates; `key` is natural: once a threshold and due instant.
+    """
+
+    TOPIC: ClassVar[str] = "ticket.warned"
+    key: str
+    percent: int
+    due_at: str

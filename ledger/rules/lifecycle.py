@@ -139,7 +139,7 @@ class Lifecycle(State):
         if sub.kind == "licence" or (month - sub.period_month) % sub.months:
             sub.month = month
             self._grant_month(sub, at)
-        elif sub.ends_on == day.isoformat() and not sub.undoes:
+        elif sub.ends_on == day.isoformat() and (sub.state == "past_due" or not sub.undoes):
             self._end(sub, "cancelled", at)
         else:
             sub.month = sub.period_month = month

@@ -6,9 +6,10 @@ instant at which the counted time equals the limit: met iff the response came be
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from ledger import facts as f
 from ledger.rules import instants
@@ -32,9 +33,33 @@ def direction(before: str, after: str) -> str:
     return "raise" if step > 0 else "lower" if step < 0 else ""
 
 
+# What another policy would promise: (level, priority, instant counted from) -> due instant.
+Promise = Callable[[str, str, str], str]
+
+
+class Move(NamedTuple):
+    """What moved the due instant, or would have: `cause` is opened, raised, lowered, upgraded, left or joined.
+
+    `before` and `after` are the due instants ("" = none); equal where the change had no effect on it.
+    """
+
+    at: str
+    cause: str
+    before: str
+    after: str
+    level: str
+    priority: str
+    by: str
+    reason: str
+
+
 @dataclass(slots=True)
 class Clock:
-    """A case as its facts tell it, dates before positions. Empty strings mean "not (yet)"."""
+    """A case as its facts tell it, dates before positions. Empty strings mean "not (yet)".
+
+    What the verdict stands on (`due_at` to `verdict_priority`, `counted_at`, `excluded`) is what was recorded before
+    it became final; the rest is what is known. `late` are the facts that came after.
+    """
 
     opened: f.TicketOpened
     recorded_at: str = ""
@@ -50,6 +75,14 @@ class Clock:
     verdict_priority: str = ""
     responded_at: str = ""
     responded_by: str = ""
+    channel: str = ""
+    counted_at: str = ""  # the response that the verdict stands on
+    revised: str = ""  # the verdict of an approved revision beside a final one
+    revised_by: str = ""
+    revision: str = ""
+    merged_into: str = ""
+    moves: list[Move] = field(default_factory=list)
+    late: Sequence[f.TicketFact] = ()
     assigned_to: str = ""
     waiting_since: str = ""
     resolved_at: str = ""
@@ -62,16 +95,18 @@ class Clock:
     waits: list[tuple[str, str]] = field(default_factory=list)
 
     def verdict(self, at: str) -> str:
-        """Return met, breached, open, excluded or none, as of instant `at`."""
+        """Return met, breached, open, excluded or none, as of instant `at`: exclusions and revisions applied."""
         raw = self.raw_verdict(at)
-        return "excluded" if raw != "none" and self.excluded else raw
+        if raw == "none":
+            return raw
+        return self.revised or ("excluded" if self.excluded else raw)
 
     def raw_verdict(self, at: str) -> str:
-        """Return the verdict that ignores exclusions."""
+        """Return the verdict that ignores exclusions and revisions."""
         if not self.due_at:
             return "none"
-        if self.responded_at:
-            return "met" if self.responded_at < self.due_at else "breached"
+        if self.counted_at:
+            return "met" if self.counted_at < self.due_at else "breached"
         return "open" if at < self.due_at else "breached"
 
     def breached_by(self, at: str) -> bool:
@@ -82,50 +117,116 @@ class Clock:
         """Return the instant from which the verdict is final: the latest of the three of DOMAIN.md."""
         if not self.due_at:
             return ""
-        earlier = min(self.responded_at or self.due_at, self.due_at)
-        candidates = [_later(earlier, _FINAL_AFTER), self._month_end()]
-        if self.opened.source.startswith("import") and self.recorded_at:
-            candidates.append(_later(self.recorded_at, _FINAL_AFTER))
-        return max(candidates)
-
-    def _month_end(self) -> str:
-        day = local_day(self.opened.occurred_at, self.opened.zone)
-        following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-        return midnight(following, self.opened.zone)
+        earlier = min(self.counted_at or self.due_at, self.due_at)
+        return max(_later(earlier, _FINAL_AFTER), _never_final_before(self.opened, self.recorded_at))
 
 
-def run(facts: Iterable[f.TicketFact], at: str, recorded_at: str = "") -> Clock | None:
+def _never_final_before(opened: f.TicketOpened, recorded_at: str) -> str:
+    """Return the end of the opening's local month; for an imported case 72 h after its recording, if that is later."""
+    day = local_day(opened.occurred_at, opened.zone)
+    following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    month_end = midnight(following, opened.zone)
+    if opened.source.startswith("import") and recorded_at:
+        return max(month_end, _later(recorded_at, _FINAL_AFTER))
+    return month_end
+
+
+def run(
+    facts: Sequence[f.TicketFact], at: str, recorded: Sequence[str] = (), promise: Promise | None = None
+) -> Clock | None:
     """Fold a case's facts (in the order of the log) as of instant `at`; None when it was not open yet.
 
-    `recorded_at` is when its opening was recorded (for imported cases, which are final later).
+    `recorded` are the instants at which they were recorded, one each: facts that came after the verdict was final do
+    not change it (without them, nothing is final). `promise` recomputes every due instant under another policy.
     """
-    known = sorted((fact for fact in facts if fact.occurred_at <= at), key=lambda fact: fact.occurred_at)
+    pairs = [(fact, when) for fact, when in _paired(facts, recorded) if fact.occurred_at <= at]
+    known = [fact for fact, _when in pairs]
+    clock = _fold(known, pairs[0][1] if pairs else "", promise)
+    if clock is None:
+        return None
+    count = _counted(pairs) if recorded else len(known)
+    if count < len(known):
+        final = _fold(known[:count], clock.recorded_at, promise)
+        assert final is not None
+        for name in _FROZEN:
+            setattr(clock, name, getattr(final, name))
+        clock.late = known[count:]
+    return clock
+
+
+# What the verdict stands on: it stays as it was when the verdict became final.
+_FROZEN = (
+    *("due_at", "first_due", "first_limit", "started_at", "verdict_level", "verdict_priority"),
+    *("counted_at", "excluded", "approver", "moves"),
+)
+
+
+def _paired(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> list[tuple[f.TicketFact, str]]:
+    if not recorded:
+        return [(fact, "") for fact in facts]
+    return list(zip(facts, recorded, strict=True))
+
+
+def _counted(pairs: Sequence[tuple[f.TicketFact, str]]) -> int:
+    """Return how many facts, in the order of the log, were recorded before the verdict they make was final."""
+    opened = next(fact for fact, _when in pairs if isinstance(fact, f.TicketOpened))
+    floor = _never_final_before(opened, pairs[0][1])
+    if pairs[-1][1] < floor:
+        return len(pairs)
+    for number in range(1, len(pairs)):
+        if pairs[number][1] < floor:
+            continue
+        clock = _fold([fact for fact, _when in pairs[:number]], pairs[0][1], None)
+        if clock is not None and clock.due_at and pairs[number][1] >= clock.final_at():
+            return number
+    return len(pairs)
+
+
+def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | None) -> Clock | None:
+    known = sorted(facts, key=_date)
     opened = next((fact for fact in known if isinstance(fact, f.TicketOpened)), None)
     if opened is None:
         return None
     clock = Clock(opened, recorded_at, opened.request, opened.level, opened.priority, opened.grant)
     if opened.due_at:
-        _starts(clock, opened.occurred_at, opened.due_at, opened.level)
+        due_at = promise(opened.level, opened.priority, opened.occurred_at) if promise else opened.due_at
+        _starts(clock, opened.occurred_at, due_at, opened.level)
+        _moved(clock, opened, "opened", "")
     # The first response decides which changes came before it, whatever was recorded first.
     response = next((fact for fact in known if _responds(fact)), None)
     if response is not None:
-        clock.responded_at, clock.responded_by = response.occurred_at, response.by
+        clock.responded_at = clock.counted_at = response.occurred_at
+        clock.responded_by = response.by
+        clock.channel = response.channel if isinstance(response, f.TicketResponded) else ""
     for fact in known:
-        _apply(clock, fact)
+        _apply(clock, fact, promise)
     return clock
+
+
+def _date(fact: f.TicketFact) -> str:
+    return fact.occurred_at
 
 
 def _responds(fact: f.TicketFact) -> bool:
     return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
 
 
-def _apply(clock: Clock, fact: f.TicketFact) -> None:
+def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
     at = fact.occurred_at
     match fact:
         case f.TicketPrioritised():
-            _prioritised(clock, fact)
+            _prioritised(clock, fact, promise)
         case f.TicketReclassified():
-            _reclassified(clock, fact)
+            _reclassified(clock, fact, promise)
+        case f.TicketPlanUpgraded():
+            _upgraded(clock, fact, promise)
+        case f.TicketMessage():
+            _end_wait(clock, at)
+            clock.heard_at = at
+        case f.TicketMerged():
+            clock.merged_into = fact.into
+        case f.TicketRevised():
+            clock.revised, clock.revised_by, clock.revision = fact.verdict, fact.approver, fact.reason
         case f.TicketWaiting():
             clock.waiting_since = clock.waiting_since or at
         case f.TicketResumed():
@@ -163,37 +264,71 @@ def _starts(clock: Clock, at: str, due_at: str, level: str) -> None:
     clock.verdict_level, clock.verdict_priority = clock.first_limit = level, clock.priority
 
 
-def _prioritised(clock: Clock, fact: f.TicketPrioritised) -> None:
-    clock.priority = fact.priority
-    if not (fact.due_at and _still_runs(clock, fact.occurred_at)):
+def _moved(clock: Clock, fact: f.TicketFact, cause: str, before: str) -> None:
+    clock.moves.append(
+        Move(
+            fact.occurred_at, cause, before, clock.due_at, clock.verdict_level, clock.verdict_priority, fact.by,
+            fact.reason,
+        )
+    )  # fmt: skip
+
+
+def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | None) -> None:
+    clock.priority, before = fact.priority, clock.due_at
+    if not _still_runs(clock, fact.occurred_at):
+        return
+    due_at = fact.due_at
+    if promise is not None:
+        # Under another policy it may run where it had ended: a lowering without grounds then moved a label only.
+        grounds = fact.direction == "raise" or fact.agreed or fact.reminder or fact.due_at
+        start = fact.occurred_at if fact.direction == "raise" else clock.started_at
+        due_at = promise(clock.verdict_level, fact.priority, start) if grounds else ""
+    if not due_at:
         return
     # On a tie the earlier limit governs: only a due instant that really moves changes whose limit it is.
-    sooner = fact.direction == "raise" and fact.due_at < clock.due_at
-    later = fact.direction == "lower" and fact.due_at > clock.due_at
+    sooner = fact.direction == "raise" and due_at < clock.due_at
+    later = fact.direction == "lower" and due_at > clock.due_at
     if sooner or later:
-        clock.due_at = fact.due_at
+        clock.due_at = due_at
         clock.verdict_priority = fact.priority
+    _moved(clock, fact, "raised" if fact.direction == "raise" else "lowered", before)
 
 
-def _reclassified(clock: Clock, fact: f.TicketReclassified) -> None:
+def _upgraded(clock: Clock, fact: f.TicketPlanUpgraded, promise: Promise | None) -> None:
+    clock.level, before = fact.level, clock.due_at
+    if not _still_runs(clock, fact.occurred_at):
+        return
+    due_at = promise(fact.level, clock.verdict_priority, fact.occurred_at) if promise else fact.due_at
+    if due_at < clock.due_at:
+        clock.due_at = due_at
+        clock.verdict_level = fact.level
+    _moved(clock, fact, "upgraded", before)
+
+
+def _reclassified(clock: Clock, fact: f.TicketReclassified, promise: Promise | None) -> None:
     clock.request = fact.request
     clock.grant = fact.grant
+    before, at = clock.due_at, fact.occurred_at
     if fact.request == "administrative":
-        if not clock.breached_by(fact.occurred_at):
+        if not clock.breached_by(at):
             clock.due_at = clock.verdict_level = clock.verdict_priority = ""
+            if before:
+                _moved(clock, fact, "left", before)
         return
     if fact.level:
         clock.level = fact.level
     if not fact.due_at:
         return
+    due_at = promise(fact.level, clock.priority, at) if promise else fact.due_at
     if not clock.due_at and clock.first_due:  # it was in compliance before
         clock.due_at = clock.first_due
         clock.verdict_level, clock.verdict_priority = clock.first_limit
     elif not clock.due_at:
-        _starts(clock, fact.occurred_at, fact.due_at, fact.level)
-    elif _still_runs(clock, fact.occurred_at) and fact.due_at < clock.due_at:
-        clock.due_at = fact.due_at
+        _starts(clock, at, due_at, fact.level)
+    elif _still_runs(clock, at) and due_at < clock.due_at:
+        clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
+    _moved(clock, fact, "joined", before)
 
 
 def _later(at: str, span: timedelta) -> str:

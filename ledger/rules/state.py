@@ -14,7 +14,7 @@ from ledger.rules.journal import Journal
 from ledger.rules.subscriptions import Subscription
 
 # At one instant: what ends, then what is given up, then what begins (facts of people come after all of them).
-EXPIRE, LICENCE_END, ABANDON, QUOTE_END, LAPSE, BOUNDARY = range(6)
+EXPIRE, LICENCE_END, QUOTE_END, ABANDON, LAPSE, BOUNDARY = range(6)
 
 
 class Prices(Protocol):
