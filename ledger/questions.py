@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib.metadata import entry_points
 from typing import Any
 
 from ledger import answers, documents, policies, serving
@@ -11,7 +13,7 @@ from ledger.account import QUESTION, Account, Accounts, Asked
 from ledger.catalogue import Catalogue
 from ledger.clock import Clock
 from ledger.commands import QUESTIONS
-from ledger.errors import Malformed, NotFound
+from ledger.errors import Malformed, NotFound, Unavailable
 from ledger.fields import parse_fields
 from ledger.history import history
 from ledger.preview import preview
@@ -40,6 +42,8 @@ class Questions:
         values = parse_fields(given, question.fields)
         now = self.clock.now()
         at = values.get("at") or values.get("known_at") or now
+        if name in PORTFOLIO:
+            return _portfolio(name)(self, values, at, now)
         if name == "coverage":
             return self._coverage(values, at, now)
         if name == "ticket":
@@ -117,6 +121,18 @@ class Questions:
         if must_exist and not case.facts:
             raise NotFound("unknown_ticket", ticket=number)
         return case
+
+
+# Questions over all cases: answered above the ledger, from read models.
+PORTFOLIO = ("report", "queue", "what_if")
+
+
+@cache
+def _portfolio(name: str) -> Callable[[Questions, Answer, str, str], Answer]:
+    for point in entry_points(group="supportledger.questions", name=name):
+        answer: Callable[[Questions, Answer, str, str], Answer] = point.load()
+        return answer
+    raise Unavailable("not_installed", name=name)
 
 
 class _Folded:

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
+from weakref import WeakKeyDictionary
 
+from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
 from ledger.store import Store, Writer, open_read_store
@@ -177,6 +179,18 @@ class Projector:
         """Group rows that come stream by stream."""
         for _stream, group in groupby(rows, key=itemgetter(1)):
             yield Stream(list(group), self.catalogue)
+
+
+_of_ledger: WeakKeyDictionary[Ledger, Projector] = WeakKeyDictionary()
+
+
+def projector_of(ledger: Ledger) -> Projector:
+    """Return the projector of a ledger, caught up: for questions that are asked of it outside a server."""
+    projector = _of_ledger.get(ledger)
+    if projector is None:
+        projector = _of_ledger[ledger] = Projector(ledger.store, ledger.catalogue)
+    projector.catch_up()
+    return projector
 
 
 def create_tables(writer: Writer, model: ReadModel, suffix: str) -> None:
