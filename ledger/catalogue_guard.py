@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 from ledger.catalogue import Catalogue, Published
@@ -17,7 +18,7 @@ def guard(store: Store, catalogue: Catalogue) -> None:
     """Raise Unavailable when the catalogue is not the one this ledger has been used with, and newer entries.
 
     What was published is never changed or removed; what is added begins after the last day on which anything was
-    recorded. The entries seen are kept in the database, so that the next start can tell.
+    recorded. The entries are kept in the database by the first append of this process: looking on writes nothing.
     """
     kept: dict[str, list[Any]] = json.loads(store.meta(_SEEN) or "{}")
     last = store.last_recorded_at()
@@ -31,4 +32,4 @@ def guard(store: Store, catalogue: Catalogue) -> None:
             if entry.since <= today:
                 raise Unavailable("catalogue_in_the_past", section=name, number=number, since=entry.since, today=today)
     if json.dumps(catalogue.published) != json.dumps(kept):
-        store.set_meta(_SEEN, json.dumps(catalogue.published))
+        store.before_append = partial(store.set_meta, _SEEN, json.dumps(catalogue.published))

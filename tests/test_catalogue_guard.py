@@ -29,9 +29,15 @@ corporate = {{ tickets = 30, monthly = "1500.00", yearly = "15000.00", addon = "
 def _desk(store_url: str) -> Iterator[Desk]:
     desk = Desk(store_url)
     desk.at("2026-05-04 10:00").open()
-    guard(desk.ledger.store, load())
+    used(desk, load())
     yield desk
     desk.close()
+
+
+def used(desk: Desk, catalogue: Catalogue) -> None:
+    """Use a ledger with a catalogue: the first append keeps its entries."""
+    guard(desk.ledger.store, catalogue)
+    desk.open(f"C-{desk.position}")
 
 
 def changed(tmp_path: Path, text: str) -> Catalogue:
@@ -50,7 +56,7 @@ def test_an_entry_that_was_published_cannot_change(desk: Desk, tmp_path: Path, o
 
 
 def test_an_entry_that_was_published_cannot_go(desk: Desk, tmp_path: Path) -> None:
-    guard(desk.ledger.store, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price="280.00")))
+    used(desk, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price="280.00")))
     with pytest.raises(Unavailable, match="catalogue_changed") as told:
         guard(desk.ledger.store, load())
     assert told.value.facts == {"section": "prices", "number": 2, "since": "2026-05-05"}
@@ -60,6 +66,11 @@ def test_a_new_entry_begins_after_what_is_on_record(desk: Desk, tmp_path: Path) 
     with pytest.raises(Unavailable, match="catalogue_in_the_past"):
         guard(desk.ledger.store, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-04", price="280.00")))
     for _start in range(2):
-        guard(desk.ledger.store, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price="280.00")))
+        used(desk, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price="280.00")))
     with pytest.raises(Unavailable, match="catalogue_changed"):
         guard(desk.ledger.store, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price="290.00")))
+
+
+def test_looking_on_keeps_nothing(desk: Desk, tmp_path: Path) -> None:
+    for price in ("280.00", "290.00"):  # as long as nothing is recorded under it, a future entry may be edited
+        guard(desk.ledger.store, changed(tmp_path, SHIPPED + DEARER.format(since="2026-05-05", price=price)))

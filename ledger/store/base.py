@@ -8,7 +8,7 @@ Statements are written once with `?`; a store gives them its connection. Positio
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
@@ -90,6 +90,14 @@ class Store(ApplicationRecorder):
 
     dialect: str
     url: str
+
+    before_append: Callable[[], None] | None = None
+
+    def announce(self) -> None:
+        """Do once, before the first append of this process, what was left for then (`before_append`)."""
+        first, self.before_append = self.before_append, None
+        if first is not None:
+            first()
 
     # --- given by each store ----------------------------------------------------------------------------
 

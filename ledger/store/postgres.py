@@ -106,6 +106,7 @@ class PostgresStore(Store):
     def append(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
+        self.announce()
         parts = list(chunks(events)) or [slice(0, 0)]
         with self._connection() as connection:
             if len(parts) == 1:

@@ -118,6 +118,7 @@ class SqliteStore(Store):
     def append(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
+        self.announce()
         rows = [
             [e.originator_id, e.originator_version, e.topic, account, now, e.state]
             for e, account in zip(events, accounts, strict=True)
