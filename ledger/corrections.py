@@ -33,7 +33,7 @@ def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -
         charge=charge.id,
         gross=parts.gross,
         net=parts.net,
-        tax=min(parts.tax, charge.total_tax),
+        tax=line_tax(v["amount"], charge.total, charge.total_tax),
     )
     return Decided([fact], answer=lambda book: {"discount": fact.discount, **_left(book, charge.id)})
 
@@ -101,12 +101,16 @@ def credit(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
 def credit_tax(charge: Charge, amount: int) -> int:
     """Return the tax of a credit note: rounded by itself, the last one takes the remainder (rule 9).
 
-    What remains of the invoice (a debt written off too) must stay a possible one: its tax neither negative nor above
-    its gross.
+    A debt that was written off stands in the invoice all the same.
     """
-    left, tax_left = charge.total - charge.credited, charge.total_tax - charge.credited_tax
-    if amount == left:
-        return tax_left
+    return line_tax(amount, charge.total - charge.credited, charge.total_tax - charge.credited_tax)
+
+
+def line_tax(amount: int, left: int, tax_left: int) -> int:
+    """Return the tax of a line that takes `amount` off `left`.
+
+    What remains must stay a possible invoice: its tax neither negative nor above its gross.
+    """
     return min(max(split(amount).tax, tax_left - (left - amount)), tax_left)
 
 

@@ -48,7 +48,10 @@ def issue(account: Account, new: Iterable[f.Fact], book: Book, home: str) -> lis
                 continue
             if isinstance(fact, f.ChargePaid) and charge.id not in has and charge.total and not charge.voided_at:
                 has.add(charge.id)
-                made = _document(book, fact, "invoice", charge.id, charge.id, charge.total, charge.total_tax, home)
+                notes = _notes(account, charge.id)
+                gross, tax = charge.total - sum(x.gross for x in notes), charge.total_tax - sum(x.tax for x in notes)
+                if gross:
+                    made = _document(book, fact, "invoice", charge.id, charge.id, gross, tax, home)
             elif isinstance(fact, f.ChargeVoided) and charge.id in has and charge.voided_at:
                 has.discard(charge.id)
                 left, tax = charge.total - charge.credited, charge.total_tax - charge.credited_tax
@@ -60,6 +63,12 @@ def issue(account: Account, new: Iterable[f.Fact], book: Book, home: str) -> lis
     for charge_id in sorted(has - book.charges.keys()) if withdrawn else ():
         issued.append(_undo(account, withdrawn[-1], charge_id))
     return issued
+
+
+def _notes(account: Account, charge: str) -> list[f.DocumentIssued]:
+    """Return the credit notes given on a charge: what is invoiced anew after a lapse was undone is less by them."""
+    own = [x for x in account.facts if isinstance(x, f.DocumentIssued) and x.charge == charge]
+    return [x for x in own if x.kind == "credit_note" and not x.subject.endswith("-void")]
 
 
 def _undo(account: Account, cause: f.Fact, charge: str) -> f.DocumentIssued:

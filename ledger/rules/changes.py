@@ -12,7 +12,7 @@ from heapq import heappush
 from ledger import facts as f
 from ledger.rules.cards import Attempt, DueAttempt, due_attempt
 from ledger.rules.charges import Charge, take_out
-from ledger.rules.grants import Grant
+from ledger.rules.grants import RANK, Grant
 from ledger.rules.lifecycle import Lifecycle
 from ledger.rules.money import half_up, split
 from ledger.rules.state import BOUNDARY, QUOTE_END
@@ -44,6 +44,9 @@ class Changes(Lifecycle):
         )  # fmt: skip
         self.charges[charge.id] = self.open[charge.id] = charge
         sub.quote = charge.id
+        if sub.state != "in_force" or RANK[fact.level] <= RANK[sub.level]:  # so it is in hindsight: nothing to quote
+            self._drop_quote(sub, sub.state if sub.state in ("past_due", "lapsed", "cancelled") else "quote_ended", at)
+            return
         tomorrow = local_day(at, self.zone) + timedelta(days=1)
         heappush(self.agenda, (midnight(tomorrow, self.zone), QUOTE_END, charge.id, 0))
         if charge.due:
@@ -143,12 +146,11 @@ class Changes(Lifecycle):
         purse, at, payment = self.purse, fact.occurred_at, fact.payment
         self.reversed.add(payment)
         taken = purse.take_of(payment, purse.available(payment))
-        for charge in list(self.charges.values()):
-            out = take_out(charge, payment)
-            taken += out
-            if out and charge.id not in self.open:  # it was paid, or what was owed on it had been given up
-                self._reopen(charge, out, fact, at)
-        purse.reversed += taken
+        out = [(charge, take_out(charge, payment)) for charge in self.charges.values()]
+        purse.reversed += taken + sum(amount for _charge, amount in out)
+        for charge, amount in out:
+            if amount and charge.id not in self.open:  # it was paid, or what was owed on it had been given up
+                self._reopen(charge, amount, fact, at)
         self._spend_credit(at)
 
     def _reopen(self, charge: Charge, amount: int, fact: f.PaymentReversed, at: str) -> None:
