@@ -194,3 +194,20 @@ def test_a_writer_killed_midway_leaves_whole_transactions(ledger: Ledger, store_
     assert len(addons) == len(paid), "a payment and the tickets it brings are one transaction"
     assert balance["not_yet_recorded"] == 0
     assert do(ledger, "addon.purchase", account="C-1", level="basic")["ok"]
+
+
+def test_invoices_of_payments_at_once_have_no_gap(ledger: Ledger) -> None:
+    """32 customers pay at once: each gets an invoice, and the numbers are 1 to 33."""
+    for number in range(32):
+        do(ledger, "account.open", account=f"D-{number}", name="Cliente")
+        do(ledger, "plan.purchase", account=f"D-{number}", level="basic", term="monthly", channel="web")
+
+    def pay(number: int) -> dict[str, Any]:
+        given = {"amount": "250.00", "method": "cash", "reference": f"P-{number}"}
+        return do(ledger, "payment.record", account=f"D-{number}", **given)
+
+    assert at_once(32, pay) == {"ok": 32}
+    rows = ledger.store.select_events("series/F")
+    assert [row.originator_version for row in rows] == list(range(1, 34))
+    names = [ledger.ask("documents", {"account": f"D-{n}"})["documents"][0]["document"] for n in range(32)]
+    assert len(set(names)) == 32

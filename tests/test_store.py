@@ -20,7 +20,7 @@ from ledger import facts
 from ledger.errors import Unavailable
 from ledger.facts import codec
 from ledger.facts.base import Fact
-from ledger.store import IntegrityError, Request, Store, open_store
+from ledger.store import NEXT, IntegrityError, Request, Store, open_store
 from ledger.store.tables import SCHEMA_VERSION
 
 GOLDEN = Path(__file__).resolve().parent / "stored_events.jsonl"
@@ -235,3 +235,34 @@ def test_rows_of_an_older_version_are_upcast(monkeypatch: pytest.MonkeyPatch) ->
     old = facts.decode("test.rested", msgspec.json.encode({**common, "hours": 2}))
     new = Rested(**common, minutes=120)
     assert old == new == facts.decode("test.rested", facts.encode(new))
+
+
+# --- places taken under the append lock, older schemas ------------------------------------------------------------
+
+
+def test_rows_take_the_next_place_of_their_stream(store: Store) -> None:
+    append(store, event("series/F", NEXT))
+    append(store, event("series/F", NEXT), event("ticket/a", 1), event("series/NC", NEXT), event("series/F", NEXT))
+    append(store, *(event("series/F", NEXT) for _ in range(600)))  # in two parts, one transaction
+    assert [row.originator_version for row in store.select_events("series/F")] == list(range(1, 604))
+    assert [row.originator_version for row in store.select_events("series/NC")] == [1]
+    with pytest.raises(IntegrityError):
+        append(store, event("series/F", NEXT), event("ticket/a", 1))
+    append(store, event("series/F", NEXT))
+    assert len(store.select_events("series/F")) == 604, "what was refused took no number"
+
+
+def test_an_older_schema_is_brought_up_by_migrate_alone(store: Store) -> None:
+    append(store, event("ticket/a", 1))
+    for table in ("contacts", "outbox", "endpoints", "jobs"):
+        store.execute(f"DROP TABLE ledger_{table}")
+    for table in ("requests", "script"):
+        store.execute(f"DROP TABLE sandbox_{table}")
+    store.set_meta("schema_version", "1")
+    with pytest.raises(Unavailable, match="older_schema"):
+        store.check()
+    assert store.migrate() is True
+    store.check()
+    append(store, event("series/F", NEXT), event("ticket/a", 2))
+    assert store.query("SELECT count(*) FROM ledger_jobs") == [(0,)]
+    assert store.migrate() is False
