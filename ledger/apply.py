@@ -144,9 +144,18 @@ def move_clock(
     if isinstance(value, str) and is_span(value):
         to = add_span(from_iso(ledger.clock.now()), parse_span(value, field), zone, field)
     else:
-        to = from_iso(Instant().parse(value, field))
+        to = from_iso(_instant(value, field))
     happened = advance(ledger, to, progress=progress)
     return {"ok": True, "now": show(ledger.clock.now(), zone), **happened}
+
+
+def _instant(value: Any, field: str) -> str:
+    try:
+        return Instant().parse(value, field)
+    except Malformed as wrong:
+        if field != "clock" or wrong.facts["remedy"] != "remedy_instant":
+            raise
+        raise Malformed(field, value, "remedy_clock_line") from None
 
 
 def clock_shown(ledger: Ledger) -> Answer:

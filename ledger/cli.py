@@ -26,6 +26,7 @@ from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
+from ledger.rules.instants import show
 from ledger.settings import Settings, language
 from ledger.texts import text
 
@@ -90,8 +91,8 @@ def status_command(ctx: click.Context, as_json: bool) -> None:
             "database": store.dialect,
             "schema": store.schema_version(),
             "position": store.last_position(),
-            "last_recorded_at": store.last_recorded_at() or None,
-            "now": ledger.clock.now(),
+            "last_recorded_at": show(last, ledger.catalogue.zone) if (last := store.last_recorded_at()) else None,
+            "now": show(ledger.clock.now(), ledger.catalogue.zone),
             "test_clock": ledger.clock.is_test,
             "catalogue": str(settings.catalogue.name) if settings.catalogue else "catalogue.toml",
             "warnings": [text(key, lang) for key in store.warnings()],
@@ -101,21 +102,22 @@ def status_command(ctx: click.Context, as_json: bool) -> None:
     show_record(state, lang, as_json)
 
 
-def vocabulary() -> str:
+def vocabulary(lang: str) -> str:
     """Return every command and question with its fields, for `apply --help`."""
     lines = ["\b"]
     for word, entries in (("do", COMMANDS), ("ask", QUESTIONS)):
         for name, entry in entries.items():
             fields = ", ".join(f"{field.name}{'' if field.required else '?'}" for field in entry.fields)
             lines.append(f'{word} "{name}": {fields}')
-            lines.append(f"    {help_text(f'{word}_{name}')}")
+            lines.append(f"    {help_text(f'{word}_{name}', lang)}")
     common = ", ".join(f"{field.name}?" for field in COMMON)
     return "\n".join([*lines, f"do …: {common}", 'clock "2026-03-01T00:00:00-06:00" | "1mo2d" | "run"'])
 
 
-def assemble() -> click.Group:
-    """Return the root command with every package's commands added."""
-    apply_command.epilog = vocabulary()
+def assemble(lang: str = "") -> click.Group:
+    """Return the root command with every package's commands added; help is in `lang` (default: LEDGER_LANG's)."""
+    lang = lang or language(os.environ.get("LEDGER_LANG", ""))
+    apply_command.epilog = vocabulary(lang)
     for command in (
         clock_group,
         terms_command,
@@ -126,7 +128,7 @@ def assemble() -> click.Group:
         webhook_group,
     ):
         root.add_command(command)
-    for command in (*command_groups(), *question_commands()):
+    for command in (*command_groups(lang), *question_commands(lang)):
         root.add_command(command)
     for point in sorted(entry_points(group="supportledger.commands"), key=lambda p: p.name):
         point.load()(root)
@@ -139,10 +141,12 @@ def main(args: list[str] | None = None) -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us quietly, as other tools
     arguments = sys.argv[1:] if args is None else args
     lang = Settings.read().lang
-    if "--lang" in arguments[:-1]:
-        lang = language(arguments[arguments.index("--lang") + 1])
+    for word, after in zip(arguments, [*arguments[1:], ""], strict=True):
+        if word == "--lang" or word.startswith("--lang="):
+            lang = language(after if word == "--lang" else word.removeprefix("--lang="))
+            break
     try:
-        assemble()(args=arguments, prog_name="supportledger")
+        assemble(lang)(args=arguments, prog_name="supportledger")
     except LedgerError as error:
         if "--json" in arguments:
             click.echo(json.dumps(refusal(error, lang), ensure_ascii=False))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -15,40 +14,44 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
-from ledger.settings import language
 from ledger.texts import table, text
 
 _POSITIONAL = ("account", "ticket")
+# Questions that stand in the group of what they show: (group, question, verb).
+_SHOWN = (
+    ("ticket", "ticket", "show"),
+    ("account", "account", "show"),
+    ("plan", "preview", "preview"),
+    ("payment", "payments", "list"),
+    ("document", "documents", "list"),
+)
 
 
-def command_groups() -> Iterator[click.Group]:
-    """Yield one group a noun (account, plan, payment, …) with its commands."""
+def command_groups(help_lang: str) -> Iterator[click.Group]:
+    """Yield one group a noun (account, plan, payment, …) with its commands; their help is in `help_lang`."""
     groups: dict[str, click.Group] = {}
     for command in COMMANDS.values():
         noun, verb = command.name.split(".")
         if noun not in groups:
-            groups[noun] = click.Group(noun, help=help_text(f"noun_{noun}"))
-        groups[noun].add_command(_command(command, verb.replace("_", "-")))
-    groups["ticket"].add_command(_question(QUESTIONS["ticket"], "show"))
-    groups["account"].add_command(_question(QUESTIONS["account"], "show"))
-    groups["plan"].add_command(_question(QUESTIONS["preview"], "preview"))
-    groups["payment"].add_command(_question(QUESTIONS["payments"], "list"))
-    groups["document"].add_command(_question(QUESTIONS["documents"], "list"))
+            groups[noun] = click.Group(noun, help=help_text(f"noun_{noun}", help_lang))
+        groups[noun].add_command(_command(command, verb.replace("_", "-"), help_lang))
+    for noun, question, verb in _SHOWN:
+        groups[noun].add_command(_question(QUESTIONS[question], verb, help_lang))
     yield from groups.values()
 
 
-def question_commands() -> Iterator[click.Command]:
+def question_commands(help_lang: str) -> Iterator[click.Command]:
     """Yield the questions that stand at the root: balance, history, coverage, billing."""
     for name in ("balance", "history", "coverage", "billing"):
-        yield _question(QUESTIONS[name], name)
+        yield _question(QUESTIONS[name], name, help_lang)
 
 
-def help_text(key: str) -> str:
-    """Return the help of a command or field in the language of the environment."""
-    return text(key, language(os.environ.get("LEDGER_LANG", ""))) if key in table() else ""
+def help_text(key: str, lang: str) -> str:
+    """Return the help of a command or field, nothing where it has none."""
+    return text(key, lang) if key in table() else ""
 
 
-def _command(command: Command, verb: str) -> click.Command:
+def _command(command: Command, verb: str, help_lang: str) -> click.Command:
     def run(as_json: bool, at: str | None, by: str, reason: str | None, key: str | None, **given: Any) -> None:
         ctx = click.get_current_context()
         lang = ctx.obj["lang"]
@@ -68,17 +71,18 @@ def _command(command: Command, verb: str) -> click.Command:
             sys.exit(1)
 
     common = [
-        click.Option(["--at"], metavar="RFC3339", help=help_text("field_at")),
-        click.Option(["--by"], default="operator", show_default=True, help=help_text("field_by")),
-        click.Option(["--reason"], help=help_text("field_reason")),
-        click.Option(["--key"], help=help_text("field_key")),
+        click.Option(["--at"], metavar="RFC3339", help=help_text("field_at", help_lang)),
+        click.Option(["--by"], default="operator", show_default=True, help=help_text("field_by", help_lang)),
+        click.Option(["--reason"], help=help_text("field_reason", help_lang)),
+        click.Option(["--key"], help=help_text("field_key", help_lang)),
         click.Option(["--json", "as_json"], is_flag=True),
     ]
-    params = [_parameter(field) for field in command.fields]
-    return click.Command(verb, callback=run, params=[*params, *common], help=help_text(f"do_{command.name}"))
+    params = [_parameter(field, help_lang) for field in command.fields]
+    help_ = help_text(f"do_{command.name}", help_lang)
+    return click.Command(verb, callback=run, params=[*params, *common], help=help_)
 
 
-def _question(question: Question, name: str) -> click.Command:
+def _question(question: Question, name: str, help_lang: str) -> click.Command:
     def run(as_json: bool, **given: Any) -> None:
         ctx = click.get_current_context()
         with ledger_of(ctx) as ledger:
@@ -91,20 +95,20 @@ def _question(question: Question, name: str) -> click.Command:
         else:
             show_record(answer, ctx.obj["lang"], as_json)
 
-    params: list[click.Parameter] = [_parameter(field) for field in question.fields]
+    params: list[click.Parameter] = [_parameter(field, help_lang) for field in question.fields]
     params.append(click.Option(["--json", "as_json"], is_flag=True))
-    return click.Command(name, callback=run, params=params, help=help_text(f"ask_{question.name}"))
+    return click.Command(name, callback=run, params=params, help=help_text(f"ask_{question.name}", help_lang))
 
 
 def _present(given: dict[str, Any]) -> dict[str, Any]:
     return {n: list(v) if isinstance(v, tuple) else v for n, v in given.items() if v is not None}
 
 
-def _parameter(field: Field) -> click.Parameter:
+def _parameter(field: Field, help_lang: str) -> click.Parameter:
     if field.name in _POSITIONAL:
         return click.Argument([field.name])
     option = f"--{field.name.replace('_', '-')}"
-    help_ = help_text(f"field_{field.name}")
+    help_ = help_text(f"field_{field.name}", help_lang)
     if isinstance(field.kind, Flag):
         return click.Option([option, field.name], is_flag=True, default=None, help=help_)
     if isinstance(field.kind, Words):

@@ -17,6 +17,8 @@ from ledger.texts import table, text
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
+_SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
+
 
 def label(name: str, lang: str) -> str:
     """Return the words of a field or heading, the name itself where it has none."""
@@ -45,8 +47,8 @@ def show_rows(rows: Sequence[dict[str, Any]], lang: str, currency: str = "") -> 
     if not rows:
         click.echo("  -")
         return
-    names = [n for n in rows[0] if any(not _is_table(r.get(n)) and r.get(n) not in (None, "", []) for r in rows)]
-    cells = [[_cell(row.get(name), lang, name, currency) for name in names] for row in rows]
+    names = [n for n in rows[0] if any(_in_cell(n, r.get(n)) for r in rows)]
+    cells = [[_cell(r.get(name), lang, name, currency or str(r.get("currency") or "")) for name in names] for r in rows]
     heads = [label(name, lang) for name in names]
     widths = [max(len(line[i]) for line in [heads, *cells]) for i in range(len(names))]
     numeric = [all(isinstance(row.get(name), (int, float, type(None))) for row in rows) for name in names]
@@ -72,6 +74,10 @@ def show_history(answer: dict[str, Any], lang: str) -> None:
     show_rows(rows, lang)
 
 
+def _in_cell(name: str, value: Any) -> bool:
+    return value not in (None, "", []) and (name in _SHORT_LISTS or not _is_table(value))
+
+
 def _is_table(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and isinstance(value[0], dict)
 
@@ -82,7 +88,10 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
     if isinstance(value, bool):
         return text("word_yes" if value else "word_no", lang)
     if isinstance(value, dict):
-        return ", ".join(f"{label(k, lang)} {_cell(v, lang, k, currency)}" for k, v in value.items())
+        own = str(value.get("currency") or currency)
+        return ", ".join(f"{label(k, lang)} {_cell(v, lang, k, own)}" for k, v in value.items())
+    if _is_table(value):  # in a cell: the values tell what they are
+        return "; ".join(" ".join(_cell(v, lang, k, currency) for k, v in item.items()) for item in value)
     if isinstance(value, list):
         return "; ".join(_cell(item, lang, name, currency) for item in value)
     if not isinstance(value, str):
@@ -91,7 +100,10 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
         return pretty(int(value.replace(".", "")), currency, lang)
     if _INSTANT.fullmatch(value):
         return f"{value[:10]} {value[11:16]}"
-    return text(f"value_{value}", lang) if f"value_{value}" in table() else value
+    for key in (f"value_{name}_{value}", f"value_{value}"):
+        if key in table():
+            return text(key, lang)
+    return value
 
 
 @contextlib.contextmanager

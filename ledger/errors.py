@@ -5,11 +5,16 @@ The domain knows nothing of HTTP or exit codes; the edges map the three kinds on
 
 from __future__ import annotations
 
+import re
 import reprlib
 from typing import Any
 
 from ledger.card_numbers import masked, masked_start
-from ledger.texts import text
+from ledger.texts import table, text
+
+# Facts whose values are words of ours: people read them in their language, programs in `facts`.
+_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority"}
+_INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{6})Z", re.ASCII)
 
 
 class LedgerError(Exception):
@@ -25,7 +30,7 @@ class LedgerError(Exception):
 
     def message(self, lang: str = "es_GT") -> str:
         """Return the refusal in words: what is wrong, where, and what to do."""
-        return text(self.code, lang, **self.facts)
+        return text(self.code, lang, **{name: _told(name, fact, lang) for name, fact in self.facts.items()})
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message('en')}"
@@ -59,11 +64,25 @@ class Malformed(LedgerError):
 
     def message(self, lang: str = "es_GT") -> str:
         facts = {k: v for k, v in self.facts.items() if k != "remedy"}
+        if self.facts["remedy"] == "remedy_missing":
+            return text("malformed_missing", lang, **facts)
         return text("malformed", lang, **{**facts, "remedy": text(self.facts["remedy"], lang, **facts)})
 
 
 class Unavailable(LedgerError):
     """The store cannot serve now: missing, locked, read-only, not migrated, newer, or gone."""
+
+
+def _told(name: str, fact: Any, lang: str) -> Any:
+    """Return a fact as people read it: our words in their language, an instant without its zeros."""
+    if not isinstance(fact, str):
+        return fact
+    if name in _WORDS and f"value_{fact}" in table():
+        return text(f"value_{fact}", lang)
+    if found := _INSTANT.fullmatch(fact):
+        day, time, part = found.groups()
+        return f"{day} {time}{part if part != '.000000' else ''} UTC"
+    return fact
 
 
 class _Short(reprlib.Repr):
