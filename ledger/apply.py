@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
 from ledger.card_numbers import masked_start
-from ledger.clock import advance
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.fields import Instant, parse_fields
 from ledger.rules.durations import add_span, is_span, parse_span
 from ledger.rules.instants import from_iso, show
+from ledger.through_time import advance
 
 MAX_LINE = 1_048_576
 _KINDS = ("do", "ask", "clock")
@@ -136,7 +136,7 @@ def move_clock(
     """Move the test clock to an instant, by a span such as `3mo`, or let it `run`; return where it stands.
 
     What falls due on the way happens, each at its own instant, and is counted in the answer. Malformed names `field`;
-    Refused and Unavailable as `ledger.clock.advance` says.
+    Refused and Unavailable as `ledger.through_time.advance` says.
     """
     zone = ledger.catalogue.zone
     if value == "run":

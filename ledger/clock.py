@@ -1,24 +1,16 @@
 """The ledger's clock: the machine's, or a test clock kept in the database and moved by command only.
 
-Only edges read it; rules get instants passed in. `advance` moves it through time: what falls due on the way happens,
-each at its own instant, by whoever stands behind the entry points `supportledger.clock` (the scheduler).
+Only edges read it; rules get instants passed in.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from functools import cache
-from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any
 
 from ledger.errors import Refused
 from ledger.rules.instants import from_iso, to_iso
 from ledger.store import Store
-
-if TYPE_CHECKING:
-    from ledger.application import Ledger
 
 _META = "test_clock"
 
@@ -90,25 +82,3 @@ class Clock:
     def _write(self, state: str) -> None:
         self._store.set_meta(_META, state)
         self._state = state
-
-
-@cache
-def _through_time() -> Callable[..., dict[str, Any]]:
-    for point in entry_points(group="supportledger.clock"):
-        found: Callable[..., dict[str, Any]] = point.load()
-        return found
-    return _plainly
-
-
-def _plainly(ledger: Ledger, to: datetime, *, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
-    ledger.clock.move(to)
-    return {}
-
-
-def advance(ledger: Ledger, to: datetime, *, progress: Callable[[int], None] | None = None) -> dict[str, Any]:
-    """Move the test clock to `to` (aware) through everything that falls due until then; return counts of it.
-
-    Refused for a real ledger (`no_test_clock`) or a move back (`clock_moved_back`); Unavailable while another process
-    moves it. `progress` is told how many accounts were looked at.
-    """
-    return _through_time()(ledger, to, progress=progress)

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from ledger.application import Ledger
-from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_record
 from ledger.errors import Refused
 from ledger.rules.instants import parse_instant, show, to_iso
-from projections.projector import Projector
+from projections.cli import projector_of
 from scheduler import jobs
 from scheduler.cli_notices import notices_group
 
@@ -25,16 +23,6 @@ def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(scheduler_group)
     root.add_command(notices_group)
-
-
-@contextlib.contextmanager
-def _projecting(ctx: click.Context) -> Iterator[tuple[Ledger, Projector]]:
-    with ledger_of(ctx) as ledger:
-        projector = Projector(ledger.store, ledger.catalogue)
-        try:
-            yield ledger, projector
-        finally:
-            projector.close()
 
 
 @click.group("scheduler")
@@ -50,7 +38,7 @@ def scheduler_group() -> None:
 def once(ctx: click.Context, at: str | None, names: Sequence[str], as_json: bool) -> None:
     """Correr las tareas una vez · run the jobs once, in their order; again: nothing more. Exit 1 when one failed."""
     chosen = jobs.in_order(names)
-    with _projecting(ctx) as (ledger, projector):
+    with projector_of(ctx) as (ledger, projector):
         now = _instant(ledger, at)
         outcomes = []
         for name in chosen:
@@ -82,7 +70,7 @@ def run(ctx: click.Context, every: float | None, names: Sequence[str], with_proj
 
     chosen = intervals(every, names, projections=with_projections)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(name)s %(message)s")
-    with _projecting(ctx) as (ledger, projector):
+    with projector_of(ctx) as (ledger, projector):
         runner = Runner(ledger, projector, every=chosen)
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda *_: runner.stop())
