@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from ledger import clock as clocks
 from ledger import sweeping
+from ledger import through_time as clocks
 from ledger.apply import answers, move_clock
 from ledger.errors import Malformed, Unavailable
 from ledger.rules.durations import Span, add_span, parse_span
