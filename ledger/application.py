@@ -126,8 +126,10 @@ class Ledger(Cashier):
         """Ask the gateway where the command calls for it; the answer kept under its key is completed."""
         if name not in AT_ONCE or not answer.get("ok"):
             return answer
+        with self.accounts.existing(values["account"]) as account:
+            before = len(account.attempted)
         self.collect(values["account"], now=now, at_once=True)
-        whole = self.with_card(name, values, answer)
+        whole = self.with_card(name, values, answer, before)
         if key and whole != answer:
             kept = {n: v for n, v in whole.items() if n != "position"}
             self.store.amend_request(key, json.dumps(kept), whole["position"])

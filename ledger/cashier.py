@@ -82,15 +82,18 @@ class Cashier(Recording):
             raise NotFound("unknown_attempt", reference=answer.reference) from None
         return {"ok": True, "reference": answer.reference, "recorded": appended}
 
-    def with_card(self, name: str, values: Answer, answer: Answer) -> Answer:
-        """Add to an answer what became of the card: it is asked after the command is on record."""
+    def with_card(self, name: str, values: Answer, answer: Answer, before: int) -> Answer:
+        """Add to an answer what became of the card: it is asked after the command is on record.
+
+        `before` is how many attempts there were then: an answer that names no charge tells of newer ones alone.
+        """
         if name == "payment.refund":
             with self.accounts.existing(values["account"]) as account:
                 state = billing.refund_state(account.whole(self.clock.now()), answer["refund"])
             return {**answer, "state": state, "position": self.store.last_position()}
         with self.accounts.existing(values["account"]) as account:
             charge = answer.get("charge")
-            charges = [charge["id"] if isinstance(charge, dict) else charge] if charge else list(account.attempted)
+            charges = [charge["id"] if isinstance(charge, dict) else charge] if charge else account.attempted[before:]
             outcome = billing.outcome(account, self.clock.now(), charges)
             if outcome is None:
                 return answer

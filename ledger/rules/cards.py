@@ -53,7 +53,7 @@ def due_attempt(
     if any(attempt.state == "asked" for attempt in own):
         return None
     with_card = [attempt for attempt in own if attempt.token == token]
-    if own and not with_card and card_since > own[-1].asked_at:
+    if own and not with_card and card_since >= own[-1].asked_at:
         return DueAttempt(f"{charge.id}-{card_id}", charge.id, charge.due, max(card_since, charge.raised_at))
     if any(attempt.final for attempt in with_card):
         return None
