@@ -155,6 +155,28 @@ class Calendar:
         index = bisect_right(spans.starts, moment - shift) - 1
         return index >= 0 and moment - shift < spans.ends[index]
 
+    def spans(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
+        """Return the open spans between aware `start` and `end` in UTC, cut to them, in order; those that touch are one.
+
+        Their lengths sum to `elapsed_us`. Errors as `elapsed_us`.
+        """
+        first, last = _kept(start, "start"), _kept(end, "end")
+        if last < first:
+            raise ValueError("the end lies before the start")
+        if self.always:
+            return [(_instant(first), _instant(last))] if first < last else []
+        found: list[Span] = []
+        for year in range(self._year_of(start), self._year_of(end) + 1):
+            kept, shift = self._year(year)
+            begin = max(bisect_right(kept.starts, first - shift) - 1, 0)
+            for index in range(begin, bisect_left(kept.starts, last - shift)):
+                opens, closes = max(kept.starts[index] + shift, first), min(kept.ends[index] + shift, last)
+                if found and opens == found[-1][1] and opens < closes:
+                    found[-1] = (found[-1][0], closes)
+                elif opens < closes:
+                    found.append((opens, closes))
+        return [(_instant(opens), _instant(closes)) for opens, closes in found]
+
     @cached_property
     def _dated_years(self) -> frozenset[int]:
         return frozenset(day.year for day in self.dates)
