@@ -67,7 +67,7 @@ def rows(stream: Stream) -> Rows:
                 clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
                 clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
                 clock.excluded, clock.approver, clock.revised, clock.merged_into, opened.policy, opened.calendar,
-                clock.started_at, _elapsed(clock, stream), int(_plain(clock)), clock.final_at(), opened.zone,
+                clock.started_at, _elapsed(clock, stream), int(_plain(clock, facts)), clock.final_at(), opened.zone,
             )
         ]
     }  # fmt: skip
@@ -81,14 +81,24 @@ def _elapsed(clock: sla.Clock, stream: Stream) -> int:
     return calendar.elapsed_us(from_iso(clock.started_at), from_iso(clock.counted_at))
 
 
-def _plain(clock: sla.Clock) -> bool:
-    """Whether the due instant is the opening's and was never moved: its row alone tells it under any policy."""
-    return len(clock.moves) == 1 and not clock.late and clock.started_at == clock.opened.occurred_at
+def _plain(clock: sla.Clock, facts: list[f.TicketFact]) -> bool:
+    """Whether the due instant is the opening's, whatever the policy: then its row alone tells it under any other.
+
+    A change after the due instant moved nothing, but would have under a longer limit: only an earlier response ends
+    what may move it.
+    """
+    if len(clock.moves) != 1 or clock.late or clock.started_at != clock.opened.occurred_at:
+        return False
+    answered = clock.responded_at or FAR
+    return not any(isinstance(fact, _MOVERS) and fact.occurred_at < answered for fact in facts)
+
+
+_MOVERS = (f.TicketPrioritised, f.TicketReclassified, f.TicketPlanUpgraded)
 
 
 _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
 _ALWAYS = "24x7@1"
-MODEL = ReadModel("tickets", 2, "ticket/", (TICKETS,), rows)
+MODEL = ReadModel("tickets", 3, "ticket/", (TICKETS,), rows)
 
 
 def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:
