@@ -149,7 +149,8 @@ class Changes(Lifecycle):
         out = [(charge, take_out(charge, payment)) for charge in self.charges.values()]
         purse.reversed += taken + sum(amount for _charge, amount in out)
         for charge, amount in out:
-            if amount and charge.id not in self.open:  # it was paid, or what was owed on it had been given up
+            # It was paid, or what was owed on it had been given up.
+            if amount and charge.id not in self.open and not charge.voided_at:
                 self._reopen(charge, amount, fact, at)
         self._spend_credit(at)
 
