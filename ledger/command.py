@@ -30,12 +30,16 @@ class Command:
 
 @dataclass(frozen=True)
 class Question:
-    """One way to ask the ledger about an account or a ticket; answers are folded from its streams."""
+    """One way to ask the ledger about an account, a ticket, or all of them.
+
+    `own` is the field that is always the caller's own name where an agent asks over HTTP.
+    """
 
     name: str
     fields: tuple[Field, ...]
     roles: frozenset[str]
     path: str
+    own: str = ""
 
 
 def need(name: str, kind: Kind) -> Field:

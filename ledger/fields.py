@@ -213,6 +213,25 @@ class Words(Kind):
         return {"type": "array", "items": items, "minItems": 1, "maxItems": 100}
 
 
+@dataclass(frozen=True)
+class Names(Kind):
+    """Some of a few words, none twice: a list of them, or one text with commas between."""
+
+    words: tuple[str, ...]
+
+    def parse(self, value: Any, field: str) -> list[str]:
+        names = [name.strip() for name in value.split(",")] if isinstance(value, str) else value
+        if not isinstance(names, list) or not all(isinstance(name, str) and name in self.words for name in names):
+            raise Malformed(field, value, "remedy_names", words=", ".join(self.words))
+        if len(set(names)) != len(names):
+            raise Malformed(field, value, "remedy_twice")
+        return names
+
+    def schema(self) -> dict[str, Any]:
+        one = "|".join(self.words)
+        return {"type": "string", "pattern": f"^({one})(,({one}))*$", "examples": [",".join(self.words[:2])]}
+
+
 CURRENCY = Choice(CURRENCIES)
 
 
