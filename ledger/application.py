@@ -212,10 +212,11 @@ class Ledger(Cashier):
                 return self._save(account, decide(account, case, values, asked, self.policy()), asked, request)
         if verb == "split":
             return self._split(case, values, asked, request)
-        if verb == "respond":
-            decided, response = cases.respond(case, values, asked)
+        if verb in ("respond", "resolve"):
+            answer = cases.respond if verb == "respond" else cases.resolve
+            decided = answer(case, values, asked)
             children = [self.ticket(number) for number in case_changes.merged_cases(case, asked.at)]
-            decided.others.extend(case_changes.answered_through(children, response, asked))
+            decided.others.extend(case_changes.answered_through(children, decided.others[0].fact, asked))
         elif verb == "merge":
             decided = case_changes.merge(case, self.ticket(values["into"]), asked)
         elif verb == "message":

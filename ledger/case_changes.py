@@ -26,20 +26,41 @@ def message(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
 def merge(child: Ticket, target: Ticket, asked: Asked) -> Decided:
     """Let a case go on in another of the same customer; it keeps its own due (DOMAIN.md, "Response targets")."""
     clock, into = child.clock(asked.at), target.clock(asked.at)
+    # A case goes over once, dated later or not, and none into one that goes on elsewhere.
+    gone = [fact for fact in (*child.facts, *target.facts) if isinstance(fact, f.TicketMerged)]
     if child.number == target.number or target.opened.customer_no != child.opened.customer_no:
         raise Refused("merge_needs_two_of_one", ticket=child.number, into=target.number)
-    for one in (clock, into):
-        if one.merged_into:
-            raise Refused("merged_already", ticket=one.opened.ticket_no, into=one.merged_into)
+    for one in gone:
+        raise Refused("merged_already", ticket=one.ticket_no, into=one.into)
     if clock.resolved_at or into.resolved_at:
         raise Refused("ticket_resolved", ticket=child.number if clock.resolved_at else target.number)
     if any(isinstance(fact, f.TicketMergedIn) for fact in child.facts):
         raise Refused("has_merged_cases", ticket=child.number)
     fact = f.TicketMerged(**ticket_fields(child, asked), into=target.number)
     back = f.TicketMergedIn(**ticket_fields(target, asked), child=child.number)
-    after = child.after(fact, asked.now)
-    rows = [*child.rows(fact), *target.rows(back)]
+    new: list[f.TicketFact] = [fact]
+    # What was answered there after the merge, but recorded before it, stops this one too.
+    answers = [one for one in target.facts if _answers(one) and one.occurred_at > asked.at]
+    new += [_through(child, one, {**ticket_fields(child, asked), "occurred_at": one.occurred_at}) for one in answers]
+    after = child.after_all(new, asked.now)
+    rows = [*child.rows(*new), *target.rows(back)]
     return Decided([], rows, lambda _book: {**state(child, after, asked), "into": target.number})
+
+
+def _answers(fact: f.TicketFact) -> bool:
+    return isinstance(fact, f.TicketResolved | f.TicketResponded)
+
+
+def _through(child: Ticket, answer: f.TicketFact, fields: Answer) -> f.TicketResponded:
+    """Return how an answer in the case it went over into is told in the child; resolving is one too."""
+    told = answer if isinstance(answer, f.TicketResponded) else None
+    return f.TicketResponded(
+        **{**fields, "by": answer.by},
+        channel=told.channel if told else "platform",
+        counts=told.counts if told else True,
+        text=told.text if told else "",
+        via=answer.ticket_no,
+    )
 
 
 def merged_cases(target: Ticket, at: str) -> list[str]:
@@ -47,20 +68,14 @@ def merged_cases(target: Ticket, at: str) -> list[str]:
     return [x.child for x in target.facts if isinstance(x, f.TicketMergedIn) and x.occurred_at <= at]
 
 
-def answered_through(children: Sequence[Ticket], response: f.TicketResponded, asked: Asked) -> list[Recorded]:
-    """Return the rows that let a response stop the clocks of the cases merged into the one it was given in."""
+def answered_through(children: Sequence[Ticket], response: f.Fact, asked: Asked) -> list[Recorded]:
+    """Return the rows that let an answer stop the clocks of the cases merged into the one it was given in."""
+    assert isinstance(response, f.TicketFact)
     rows: list[Recorded] = []
     for child in children:
         clock = child.clock(asked.at)
         if clock.merged_into == response.ticket_no and not clock.responded_at:
-            fact = f.TicketResponded(
-                **ticket_fields(child, asked),
-                channel=response.channel,
-                counts=response.counts,
-                text=response.text,
-                via=response.ticket_no,
-            )
-            rows += child.rows(fact)
+            rows += child.rows(_through(child, response, ticket_fields(child, asked)))
     return rows
 
 
@@ -81,7 +96,7 @@ def revise(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     final_at = clock.final_at()
     if not clock.due_at:
         raise Refused("no_target", ticket=ticket.number)
-    if asked.now < final_at:
+    if min(asked.at, asked.now) < final_at:  # nor dated before it was: then it would change what was true
         raise Refused("not_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
     approver = v.get("approver", asked.by)
     if approver == clock.responded_by:
@@ -103,7 +118,7 @@ def upgraded(ticket: Ticket, level: str, asked: Asked, catalogue: Catalogue) -> 
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone)
     policy = opened.policy or catalogue.target(clock.level, clock.priority, day, opened.occurred_at).policy
-    target = catalogue.target_of(policy, level, clock.verdict_priority, day)
+    target = catalogue.target_of(policy, level, clock.priority, day)
     fact = f.TicketPlanUpgraded(
         customer_no=opened.customer_no,
         occurred_at=asked.now,

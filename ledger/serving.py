@@ -21,7 +21,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.rules.subscriptions import local_day
 from ledger.store import Recorded
-from ledger.ticket import Ticket, due_instant, state, ticket_fields
+from ledger.ticket import Ticket, check_order, due_instant, state, ticket_fields
 
 
 def open_ticket(
@@ -159,8 +159,7 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
     request = v["request"]
     if request == clock.request:
         raise Refused("same_request", ticket=ticket.number, request=request)
-    if any(isinstance(fact, f.TicketReclassified) and fact.occurred_at > asked.at for fact in ticket.facts):
-        raise Refused("would_break_history", tickets=ticket.number)  # what was decided later stands on what was before
+    check_order(ticket, asked)
     held = account.whole(asked.now).uses.get(ticket.number, "")
     facts: list[f.Fact] = []
     fields: Answer = {}

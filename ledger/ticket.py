@@ -59,7 +59,12 @@ class Ticket:
 
     def after(self, fact: f.TicketFact, now: str) -> sla.Clock:
         """Return the clock with `fact` added, recorded `now`, and everything known, dated later or not."""
-        clock = sla.run([*self.facts, fact], FAR, [*self.recorded, max(now, self.recorded[-1])])
+        return self.after_all([fact], now)
+
+    def after_all(self, new: Sequence[f.TicketFact], now: str) -> sla.Clock:
+        """Return the clock with several facts added."""
+        stamps = [max(now, self.recorded[-1])] * len(new)
+        clock = sla.run([*self.facts, *new], FAR, [*self.recorded, *stamps])
         assert clock is not None
         return clock
 
@@ -96,11 +101,13 @@ def _check_remark(verb: str, clock: sla.Clock, asked: Asked) -> None:
             raise Refused("too_late_to_reopen", ticket=number, resolved_at=show(clock.resolved_at, clock.opened.zone))
 
 
-def respond(ticket: Ticket, v: Answer, asked: Asked) -> tuple[Decided, f.TicketResponded]:
-    """Answer the customer; only a channel that counts for the priority stops the clock (FAQ).
+def resolve(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
+    """Resolve the case: its first response when nothing came before."""
+    return remark("resolve", ticket, v, asked)
 
-    The fact is returned beside it: cases merged into this one are answered by it too.
-    """
+
+def respond(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
+    """Answer the customer; only a channel that counts for the priority stops the clock (FAQ)."""
     clock = ticket.clock(asked.at)
     channel = v.get("channel", "platform")
     counts = sla.channel_counts(channel, clock.priority)
@@ -109,7 +116,7 @@ def respond(ticket: Ticket, v: Answer, asked: Asked) -> tuple[Decided, f.TicketR
     def answer(_book: object) -> Answer:
         return {**state(ticket, ticket.after(fact, asked.now), asked), "counts": counts}
 
-    return Decided([], ticket.rows(fact), answer), fact
+    return Decided([], ticket.rows(fact), answer)
 
 
 def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
@@ -118,6 +125,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
     way = sla.direction(clock.priority, v["priority"])
     if not way:
         raise Refused("same_priority", ticket=ticket.number, priority=v["priority"])
+    check_order(ticket, asked)
     if clock.resolved_at:
         raise Refused("ticket_resolved", ticket=ticket.number)
     runs = bool(clock.due_at) and not clock.responded_at and asked.at < clock.due_at
@@ -128,7 +136,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         opened = clock.opened
         day = local_day(opened.occurred_at, opened.zone)
         policy = opened.policy or catalogue.target(clock.level, v["priority"], day, opened.occurred_at).policy
-        target = catalogue.target_of(policy, clock.verdict_level, v["priority"], day)
+        target = catalogue.target_of(policy, clock.level, v["priority"], day)
         due_at = due_instant(catalogue, target, asked.at if way == "raise" else clock.started_at)
     fact = f.TicketPrioritised(
         **ticket_fields(ticket, asked),
@@ -139,6 +147,13 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         reminder=v.get("reminder", ""),
     )
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
+
+
+def check_order(ticket: Ticket, asked: Asked) -> None:
+    """Refuse to move a target behind a later move: what was decided later stands on what was before."""
+    moves = (f.TicketPrioritised, f.TicketReclassified, f.TicketPlanUpgraded)
+    if any(isinstance(fact, moves) and fact.occurred_at > asked.at for fact in ticket.facts):
+        raise Refused("would_break_history", tickets=ticket.number)
 
 
 def _check_grounds(clock: sla.Clock, v: Answer, asked: Asked) -> None:
@@ -169,9 +184,12 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     clock = ticket.clock(asked.at)
     if not clock.due_at:
         raise Refused("no_target", ticket=ticket.number)
-    if clock.excluded:
+    known = ticket.clock(FAR)
+    if not known.due_at:
+        raise Refused("no_target", ticket=ticket.number)
+    if known.excluded:
         raise Refused("already_excluded", ticket=ticket.number)
-    final_at = ticket.clock(FAR).final_at()
+    final_at = known.final_at()
     if asked.now >= final_at:
         raise Refused("verdict_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
     approver = v.get("approver")
@@ -179,7 +197,7 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         if asked.role not in MANAGERS:
             raise Malformed("approver", None, "remedy_missing")
         approver = asked.by
-    if approver == ticket.clock(FAR).responded_by:  # an exclusion may be dated before the answer
+    if approver == known.responded_by:  # an exclusion may be dated before the answer
         raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))

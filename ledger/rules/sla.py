@@ -139,18 +139,24 @@ def run(
     `recorded` are the instants at which they were recorded, one each: facts that came after the verdict was final do
     not change it (without them, nothing is final). `promise` recomputes every due instant under another policy.
     """
-    pairs = [(fact, when) for fact, when in _paired(facts, recorded) if fact.occurred_at <= at]
-    known = [fact for fact, _when in pairs]
+    pairs = [
+        (fact, when)
+        for fact, when in _paired(facts, recorded)
+        # A warning follows from the others: it moves nothing, and comes too late for nothing.
+        if not isinstance(fact, f.TicketWarned)
+    ]
+    # When it became final follows from everything that happened, whatever instant is asked about.
+    counted = [fact for fact, _when in (pairs[: _counted(pairs)] if recorded else pairs) if fact.occurred_at <= at]
+    known = [fact for fact, _when in pairs if fact.occurred_at <= at]
     clock = _fold(known, pairs[0][1] if pairs else "", promise)
     if clock is None:
         return None
-    count = _counted(pairs) if recorded else len(known)
-    if count < len(known):
-        final = _fold(known[:count], clock.recorded_at, promise)
+    if len(counted) < len(known):
+        final = _fold(counted, clock.recorded_at, promise)
         assert final is not None
         for name in _FROZEN:
             setattr(clock, name, getattr(final, name))
-        clock.late = known[count:]
+        clock.late = known[len(counted) :]  # both are in the order of the log
     return clock
 
 
@@ -193,7 +199,7 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
         _starts(clock, opened.occurred_at, due_at, opened.level)
         _moved(clock, opened, "opened", "")
     # The first response decides which changes came before it, whatever was recorded first.
-    response = next((fact for fact in known if _responds(fact)), None)
+    response = _response(known, opened.priority)
     if response is not None:
         clock.responded_at = clock.counted_at = response.occurred_at
         clock.responded_by = response.by
@@ -207,8 +213,18 @@ def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
 
 
-def _responds(fact: f.TicketFact) -> bool:
-    return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
+def _response(known: Sequence[f.TicketFact], priority: str) -> f.TicketFact | None:
+    """Return the first response: by the priority of its instant, though that was recorded later (`via`: of there)."""
+    for fact in known:
+        if isinstance(fact, f.TicketPrioritised):
+            priority = fact.priority
+        elif isinstance(fact, f.TicketResolved) or (isinstance(fact, f.TicketResponded) and _counts(fact, priority)):
+            return fact
+    return None
+
+
+def _counts(fact: f.TicketResponded, priority: str) -> bool:
+    return fact.counts if fact.via else channel_counts(fact.channel, priority)
 
 
 def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
@@ -282,7 +298,7 @@ def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | Non
         # Under another policy it may run where it had ended: a lowering without grounds then moved a label only.
         grounds = fact.direction == "raise" or fact.agreed or fact.reminder or fact.due_at
         start = fact.occurred_at if fact.direction == "raise" else clock.started_at
-        due_at = promise(clock.verdict_level, fact.priority, start) if grounds else ""
+        due_at = promise(clock.level, fact.priority, start) if grounds else ""
     if not due_at:
         return
     # On a tie the earlier limit governs: only a due instant that really moves changes whose limit it is.
@@ -290,7 +306,7 @@ def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | Non
     later = fact.direction == "lower" and due_at > clock.due_at
     if sooner or later:
         clock.due_at = due_at
-        clock.verdict_priority = fact.priority
+        clock.verdict_level, clock.verdict_priority = clock.level, fact.priority
     _moved(clock, fact, "raised" if fact.direction == "raise" else "lowered", before)
 
 
@@ -298,10 +314,10 @@ def _upgraded(clock: Clock, fact: f.TicketPlanUpgraded, promise: Promise | None)
     clock.level, before = fact.level, clock.due_at
     if not _still_runs(clock, fact.occurred_at):
         return
-    due_at = promise(fact.level, clock.verdict_priority, fact.occurred_at) if promise else fact.due_at
+    due_at = promise(fact.level, clock.priority, fact.occurred_at) if promise else fact.due_at
     if due_at < clock.due_at:
         clock.due_at = due_at
-        clock.verdict_level = fact.level
+        clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
     _moved(clock, fact, "upgraded", before)
 
 

@@ -1,0 +1,262 @@
+"""A second clock for the first response, written from DOMAIN.md alone: plain datetime and zoneinfo, day by day.
+
+It shares no code with the ledger. `Hours` counts time in a calendar span by span; `Story` tells a case's facts
+one after the other; `Case.told` answers as of an instant (`at`) and as known at an instant (`known`), leaving out
+whatever was recorded when the verdict was already final.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+US = timedelta(microseconds=1)
+GRACE = timedelta(hours=72)
+LEVELS = ("basic", "advanced", "corporate")
+PRIORITIES = ("low", "medium", "high")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+EVER = datetime(9000, 1, 1, tzinfo=UTC)
+
+Spans = list[tuple[datetime, datetime]]
+
+
+class Hours:
+    """Opening hours: `{"zone": …, "week": {"mon": [["08:00", "17:00"]]}, "dates": {"2026-05-01": []}}`."""
+
+    def __init__(self, data: dict[str, Any]) -> None:
+        self.zone = ZoneInfo(data["zone"])
+        self.week = data["week"]
+        self.dates = data.get("dates", {})
+        self._days: dict[date, Spans] = {}
+
+    def wall(self, day: date, text: str) -> datetime:
+        """Return the instant of a wall time; fold 0 is the first of two, and goes forward over a gap."""
+        hours, minutes = map(int, text.split(":"))
+        if hours == 24:
+            day, hours = day + timedelta(days=1), 0
+        return datetime.combine(day, time(hours, minutes), self.zone).astimezone(UTC)
+
+    def lived(self, day: date) -> bool:
+        """Whether the day had a noon: Samoa's 2011-12-30 had none."""
+        noon = datetime.combine(day, time(12), self.zone)
+        return noon.astimezone(UTC).astimezone(self.zone).date() == day
+
+    def spans(self, day: date) -> Spans:
+        """Return the open spans of a local day, as instants."""
+        if day not in self._days:
+            wanted = self.dates.get(day.isoformat(), self.week.get(DAYS[day.weekday()], []))
+            spans = [(self.wall(day, opens), self.wall(day, closes)) for opens, closes in wanted]
+            self._days[day] = [s for s in spans if s[0] < s[1]] if self.lived(day) else []
+        return self._days[day]
+
+    def around(self, day: date) -> Spans:
+        """Return the open spans of a day and those beside it, without overlap (a gap may push one into another)."""
+        found: Spans = []
+        near = [span for n in (-1, 0, 1) for span in self.spans(day + timedelta(days=n))]
+        for opens, closes in sorted(near):
+            if found and opens <= found[-1][1]:
+                found[-1] = (found[-1][0], max(found[-1][1], closes))
+            else:
+                found.append((opens, closes))
+        return found
+
+    def within(self, day: date, start: datetime, end: datetime) -> Spans:
+        """Return the open spans of the physical time of a local day, between two instants."""
+        first, last = self.wall(day, "00:00"), self.wall(day, "24:00")
+        cut = [(max(opens, first, start), min(closes, last, end)) for opens, closes in self.around(day)]
+        return [span for span in cut if span[0] < span[1]]
+
+    def elapsed(self, start: datetime, end: datetime) -> timedelta:
+        """Return the counted time between two instants."""
+        total, day = timedelta(), start.astimezone(self.zone).date() - timedelta(days=1)
+        while day <= end.astimezone(self.zone).date() + timedelta(days=1):
+            total += sum((closes - opens for opens, closes in self.within(day, start, end)), timedelta())
+            day += timedelta(days=1)
+        return total
+
+    def due(self, start: datetime, limit: timedelta) -> datetime:
+        """Return the earliest instant at which the counted time from `start` equals `limit`."""
+        left, day = limit, start.astimezone(self.zone).date() - timedelta(days=1)
+        for _ in range(4000):
+            for opens, closes in self.within(day, start, EVER):
+                if closes - opens >= left:
+                    return opens + left
+                left -= closes - opens
+            day += timedelta(days=1)
+        raise AssertionError("these hours never open")
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that happened at `at`, came to the ledger at `recorded`, and stands at `position` in the log."""
+
+    kind: str  # respond, resolve, elsewhere (where it was merged into), priority, upgrade, out, in, exclude, revise
+    at: datetime
+    recorded: datetime
+    position: int
+    value: str = ""  # a channel, priority, level or verdict
+    grounds: bool = True  # what a lowering needs: without them it is a label
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The limits and opening hours published when a case was opened."""
+
+    limits: dict[tuple[str, str], timedelta]
+    hours: dict[tuple[str, str], Hours]
+
+    def due(self, start: datetime, level: str, priority: str) -> datetime:
+        """Return when the limit of a level and priority is used up."""
+        return self.hours[level, priority].due(start, self.limits[level, priority])
+
+
+@dataclass
+class Story:
+    """How a case stands while its facts are told in order."""
+
+    policy: Policy
+    level: str
+    priority: str
+    target: bool = False
+    start: datetime | None = None
+    due: datetime | None = None
+    governs: tuple[str, str] | None = None
+    first: tuple[datetime, datetime, tuple[str, str]] | None = None
+    answered: datetime | None = None
+    excluded: bool = False
+    dues: list[tuple[datetime, datetime]] = field(default_factory=list)
+
+    def begin(self, at: datetime) -> None:
+        """Start the clock, or restore the first due instant."""
+        if self.first is None:
+            self.first = (at, self.policy.due(at, self.level, self.priority), (self.level, self.priority))
+        self.target, (self.start, self.due, self.governs) = True, self.first
+
+    def breached(self, at: datetime) -> bool:
+        """Whether the due instant has passed at `at` without an answer before it."""
+        assert self.due is not None
+        return at >= self.due and (self.answered is None or self.answered >= self.due)
+
+    def set(self, due: datetime) -> None:
+        """Take a new due instant; on a tie the earlier limit governs."""
+        if due != self.due:
+            self.due, self.governs = due, (self.level, self.priority)
+
+    def tell(self, fact: Fact) -> None:
+        """Tell one fact; the answer is known beforehand."""
+        if fact.kind == "out":
+            self.target = self.target and self.breached(fact.at)
+        elif fact.kind == "in":
+            if not self.target:
+                self.level = fact.value
+                self.begin(fact.at)
+        elif fact.kind == "exclude":
+            self.excluded = True
+        elif fact.kind in ("priority", "upgrade"):
+            self._change(fact)
+        if self.target and self.due is not None:
+            self.dues.append((fact.at, self.due))
+
+    def _change(self, fact: Fact) -> None:
+        before = self.priority
+        if fact.kind == "priority":
+            self.priority = fact.value
+        else:
+            self.level = fact.value
+        if not self.target or self.due is None or fact.at >= self.due or (self.answered or EVER) <= fact.at:
+            return
+        if fact.kind == "upgrade" or PRIORITIES.index(self.priority) > PRIORITIES.index(before):
+            self.set(min(self.due, self.policy.due(fact.at, self.level, self.priority)))
+        elif self.priority != before and fact.grounds:
+            assert self.start is not None
+            self.set(max(self.due, self.policy.due(self.start, self.level, self.priority)))
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the second clock says of a case."""
+
+    due: datetime | None
+    raw: str  # none, met, breached, open
+    adjusted: str
+    governs: tuple[str, str] | None
+    answered: datetime | None
+    final_at: datetime | None
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case as it was opened, and everything recorded of it since."""
+
+    opened: datetime
+    recorded: datetime
+    zone: str
+    level: str
+    priority: str
+    policy: Policy
+    target: bool = True
+    imported: bool = False
+    facts: tuple[Fact, ...] = ()
+
+    def story(self, facts: list[Fact], at: datetime = EVER) -> Story:
+        """Tell what of `facts` had happened at `at`, by date, then position."""
+        told = sorted((fact for fact in facts if fact.at <= at), key=lambda f: (f.at, f.position))
+        story = Story(self.policy, self.level, self.priority, answered=self.answer(told))
+        if self.target:
+            story.begin(self.opened)
+        for fact in told:
+            story.tell(fact)
+        return story
+
+    def answer(self, told: list[Fact]) -> datetime | None:
+        """Return the first answer: on the platform, by chat when the priority is high then, or by resolving."""
+        priority = self.priority
+        for fact in told:
+            channels = ("platform", "chat") if priority == "high" else ("platform",)
+            if (fact.kind == "respond" and fact.value in channels) or fact.kind in ("resolve", "elsewhere"):
+                return fact.at
+            priority = fact.value if fact.kind == "priority" else priority
+        return None
+
+    def final(self, story: Story) -> datetime | None:
+        """Return from when the verdict is final."""
+        if not story.target or story.due is None:
+            return None
+        local = self.opened.astimezone(ZoneInfo(self.zone))
+        month = date(local.year + local.month // 12, local.month % 12 + 1, 1)
+        end = datetime.combine(month, time(), ZoneInfo(self.zone)).astimezone(UTC)
+        latest = max(min(story.answered or EVER, story.due) + GRACE, end)
+        return max(latest, self.recorded + GRACE) if self.imported else latest
+
+    def counted(self, known: datetime = EVER) -> list[Fact]:
+        """Return what was recorded by `known` and before the verdict was final."""
+        kept: list[Fact] = []
+        for fact in sorted(self.facts, key=lambda f: f.position):
+            if fact.kind == "revise":
+                continue
+            final = self.final(self.story(kept))
+            if fact.recorded > known or (final is not None and fact.recorded >= final):
+                break
+            kept.append(fact)
+        return kept
+
+    def told(self, at: datetime, known: datetime = EVER) -> Told:
+        """Return due, verdicts and what governed them: as of `at`, as known at `known`."""
+        story = self.story(self.counted(known), at)
+        if not story.target or story.due is None:
+            return Told(None, "none", "none", None, story.answered, None)
+        if story.answered is not None and story.answered < story.due:
+            raw = "met"
+        else:
+            raw = "breached" if story.answered is not None or story.due <= at else "open"
+        adjusted = "excluded" if story.excluded else raw
+        for fact in sorted(self.facts, key=lambda f: (f.at, f.position)):
+            if fact.kind == "revise" and fact.at <= at and fact.recorded <= known:
+                adjusted = fact.value
+        return Told(story.due, raw, adjusted, story.governs, story.answered, self.final(story))
+
+    def grown(self, *facts: Fact) -> Case:
+        """Return the case with more facts."""
+        return replace(self, facts=(*self.facts, *facts))
