@@ -22,7 +22,7 @@ def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -
     book = account.whole(asked.now)
     charge = open_charge(book, account, v["charge"])
     _then(account, charge.id, asked)
-    if charge.times_paid:
+    if charge.times_paid or charge.id in account.invoiced:  # paid once, though in hindsight it was not
         raise Refused("invoiced_already", charge=charge.id)
     _at_most(v["amount"], charge.due, "charge", charge.id, book)
     number = _number(account, f.DiscountGiven)

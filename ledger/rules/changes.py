@@ -167,9 +167,9 @@ class Changes(Lifecycle):
             if grant.source == charge.id or (running and grant.source == charge.source):
                 self._suspend(grant, fact.used_later.get(grant.id, 0), at)
         if sub is not None and running:
-            self._drop_quote(sub, "past_due", at)
             sub.state, sub.unpaid = "past_due", charge.id
             self._grace(sub, local_day(at, self.zone))
+            self._drop_quote(sub, "past_due", at)  # last: what was paid on it may pay the debt at once
 
     def _suspend(self, grant: Grant, kept: int, at: str) -> None:
         """Void what no one used at `at` or later; `kept` units were used later, as was known when it was recorded."""
