@@ -156,7 +156,7 @@ class Calendar:
         return index >= 0 and moment - shift < spans.ends[index]
 
     def spans(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
-        """Return the open spans between aware `start` and `end` in UTC, cut to them, in order; those that touch are one.
+        """Return the open spans between aware `start` and `end` in UTC, cut to them, in order; touching ones are one.
 
         Their lengths sum to `elapsed_us`. Errors as `elapsed_us`.
         """

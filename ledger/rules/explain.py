@@ -1,0 +1,239 @@
+"""Why a response was met or breached: each segment of its time, each change of its due, and what else could have been.
+
+All of it follows from a case's facts with their recorded instants, the policy of its opening, and the instant asked
+about (DOMAIN.md, "Response targets"; notes/peers-sla.md, D7). Instants are canonical text, durations microseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple, TypeVar
+
+from ledger import facts as f
+from ledger.errors import Refused
+from ledger.rules import sla
+from ledger.rules.calendars import ALWAYS, Calendar
+from ledger.rules.grants import LEVELS
+from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
+from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
+
+T = TypeVar("T", bound=f.TicketFact)
+
+
+class Late(NamedTuple):
+    """A fact that a verdict could stand on, recorded after it was final: shown, not applied."""
+
+    fact: f.TicketFact
+    recorded_at: str
+
+
+class Other(NamedTuple):
+    """What would have been: `kind` is answered_before, without, calendar, level or late_facts.
+
+    `of` names it (the cause taken away, the calendar, the level), `at` the change taken away. `verdict` is raw.
+    """
+
+    kind: str
+    of: str
+    at: str
+    due_at: str
+    verdict: str
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """A verdict with all it stands on. `end` is where the segments end: `until` says whether the response, due or `at`.
+
+    `elapsed_us` are the counted segments from the opening, `used_us` those of the limit that governs (`limits[-1]`),
+    `left_us` what was left of it. `late_us` and `early_us` are physical, from the due instant; one of them is 0.
+    """
+
+    clock: sla.Clock
+    at: str
+    raw: str
+    verdict: str
+    end: str
+    until: str
+    limits: Sequence[Limit]
+    segments: Sequence[Segment]
+    span_us: int
+    elapsed_us: int
+    used_us: int
+    left_us: int
+    late_us: int
+    early_us: int
+    reproduced: bool
+    late: Sequence[Late]
+    others: Sequence[Other]
+    exclusion: f.TicketExcluded | None
+    revision: f.TicketRevised | None
+    response: f.TicketFact | None
+    waits: Sequence[Wait]
+    next_responses: Sequence[Cycle]
+    resolutions: Sequence[Cycle]
+
+
+def explain(
+    facts: Sequence[f.TicketFact], recorded: Sequence[str], at: str, terms: Terms, alternatives: Sequence[str] = ()
+) -> Explanation | None:
+    """Explain a case as of instant `at`; None when it was not open yet.
+
+    `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try.
+    """
+    clock = sla.run(facts, at, recorded)
+    if clock is None:
+        return None
+    known = [
+        (fact, when)
+        for fact, when in zip(facts, recorded, strict=True)
+        if fact.occurred_at <= at and not isinstance(fact, f.TicketWarned)
+    ]
+    count = len(known) - len(clock.late)
+    standing = [fact for fact, _when in known[:count]]  # what the verdict stands on
+    everything = sorted((fact for fact, _when in known), key=_date)
+    found = limits(clock, standing, terms)
+    end, until = _end(clock, at)
+    cut = segments(clock.opened.occurred_at, end, found, terms)
+    governing = found[-1] if found and found[-1].calendar else None
+    used = sum(one.us for one in cut if one.counted and one.start >= governing.start) if governing else 0
+    calendar = _calendar(clock, governing, terms)
+    pauses = waits(everything, at)
+    reached = clock.counted_at or at
+    return Explanation(
+        clock=clock,
+        at=at,
+        raw=clock.raw_verdict(at),
+        verdict=clock.verdict(at),
+        end=end,
+        until=until,
+        limits=found,
+        segments=cut,
+        span_us=span_us(clock.opened.occurred_at, end),
+        elapsed_us=sum(one.us for one in cut if one.counted),
+        used_us=used,
+        left_us=max(governing.limit_us - used, 0) if governing else 0,
+        late_us=_beyond(clock.due_at, reached),
+        early_us=_beyond(reached, clock.due_at),
+        reproduced=governing is None or _due(terms.calendar(governing.calendar), governing) == clock.due_at,
+        late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock)],
+        others=list(_others(clock, standing, known, at, terms, alternatives)),
+        exclusion=_last(standing, f.TicketExcluded),
+        revision=_last(everything, f.TicketRevised),
+        response=next((x for x in sorted(standing, key=_date) if _is_response(x)), None) if clock.counted_at else None,
+        waits=pauses,
+        next_responses=next_responses(everything, at, calendar, pauses),
+        resolutions=resolutions(clock.opened.occurred_at, everything, at, calendar, pauses),
+    )
+
+
+def _date(fact: f.TicketFact) -> str:
+    return fact.occurred_at
+
+
+def _end(clock: sla.Clock, at: str) -> tuple[str, str]:
+    """Return where the segments end and why: at the response, else at the due instant once it has passed, else `at`."""
+    if clock.counted_at:
+        return clock.counted_at, "response"
+    if clock.due_at and clock.due_at <= at:
+        return clock.due_at, "due"
+    return at, "at"
+
+
+def _calendar(clock: sla.Clock, governing: Limit | None, terms: Terms) -> Calendar:
+    reference = governing.calendar if governing else clock.opened.calendar
+    return terms.calendar(reference) if reference else ALWAYS
+
+
+def _beyond(start: str, end: str) -> int:
+    return span_us(start, end) if start and start < end else 0
+
+
+def _due(calendar: Calendar, limit: Limit) -> str:
+    return to_iso(calendar.due(from_iso(limit.start), limit.limit_us))
+
+
+def _is_response(fact: f.TicketFact) -> bool:
+    return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
+
+
+def _could_matter(fact: f.TicketFact, clock: sla.Clock) -> bool:
+    """Whether a late fact is one that the verdict could have stood on."""
+    if _is_response(fact):
+        return not clock.counted_at or fact.occurred_at < clock.counted_at
+    if isinstance(fact, (f.TicketPrioritised, f.TicketPlanUpgraded)):
+        return bool(fact.due_at) and not (clock.counted_at and clock.counted_at <= fact.occurred_at)
+    return isinstance(fact, (f.TicketReclassified, f.TicketExcluded))
+
+
+def _last(facts: Sequence[f.TicketFact], kind: type[T]) -> T | None:
+    return next((fact for fact in reversed(facts) if isinstance(fact, kind)), None)
+
+
+# --- what would have been ---------------------------------------------------------------------------------------
+
+_TAKEN_AWAY: dict[str, type[f.TicketFact]] = {
+    "raised": f.TicketPrioritised,
+    "lowered": f.TicketPrioritised,
+    "upgraded": f.TicketPlanUpgraded,
+}
+
+
+def _others(
+    clock: sla.Clock,
+    standing: Sequence[f.TicketFact],
+    known: Sequence[tuple[f.TicketFact, str]],
+    at: str,
+    terms: Terms,
+    alternatives: Sequence[str],
+) -> Iterator[Other]:
+    """Yield what else could have been, nothing for a case without a target; finality aside."""
+    if not clock.due_at:
+        return
+    yield Other("answered_before", "", "", clock.due_at, "met")
+    for move in clock.moves:
+        kind = _TAKEN_AWAY.get(move.cause)
+        if kind is not None and move.before != move.after:
+            rest = [x for x in standing if x.occurred_at != move.at or not isinstance(x, kind)]
+            yield _other("without", move.cause, move.at, sla.run(rest, at), at)
+    for reference in alternatives:
+        yield from _promised("calendar", reference, standing, at, _promise(terms, calendar=reference))
+    higher = LEVELS[LEVELS.index(clock.verdict_level) + 1 :] if clock.verdict_level else ()
+    for level in higher[:1]:
+        yield from _promised("level", level, standing, at, _promise(terms, level=level))
+    if len(known) > len(standing):
+        yield _other("late_facts", "", "", sla.run([fact for fact, _when in known], at), at)
+
+
+def _promise(terms: Terms, calendar: str = "", level: str = "") -> sla.Promise:
+    """Return what would be promised in `calendar` ("": the policy's), and at `level` for any below it."""
+
+    def due(of: str, priority: str, start: str) -> str:
+        limit_us, reference = terms.target(max(of, level, key=_rank), priority)
+        return to_iso(terms.calendar(calendar or reference).due(from_iso(start), limit_us))
+
+    return due
+
+
+def _rank(level: str) -> int:
+    return LEVELS.index(level) if level in LEVELS else -1
+
+
+def _promised(kind: str, of: str, standing: Sequence[f.TicketFact], at: str, promise: sla.Promise) -> Iterator[Other]:
+    try:
+        yield _other(kind, of, "", sla.run(standing, at, (), promise), at)
+    except Refused:  # a calendar that does not open long enough promises nothing
+        return
+
+
+def _other(kind: str, of: str, change: str, clock: sla.Clock | None, at: str) -> Other:
+    assert clock is not None  # the opening is never taken away
+    return Other(kind, of, change, clock.due_at, clock.raw_verdict(at))
+
+
+def counted_late_us(told: Explanation, terms: Terms) -> int:
+    """Return by how much it was late in counted time, in the calendar that governed."""
+    if not told.late_us or not told.limits:
+        return 0
+    return elapsed(terms.calendar(told.limits[-1].calendar), told.clock.due_at, told.clock.counted_at or told.at)

@@ -1,0 +1,108 @@
+"""What is measured without a contracted target: next responses, resolutions, what was asked of the customer.
+
+Paused while waiting on the customer (DOMAIN.md, "Response targets"); the first response is paused by nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from ledger import facts as f
+from ledger.rules.calendars import Calendar
+from ledger.rules.instants import from_iso
+from ledger.rules.segments import span_us
+
+
+class Wait(NamedTuple):
+    """What was asked of the customer, from when until when ("" = still); `text` is the asking's."""
+
+    start: str
+    end: str
+    us: int
+    by: str
+    text: str
+
+
+class Cycle(NamedTuple):
+    """One next response or resolution, from `start` to `end` ("" = still awaited), without its pauses.
+
+    `plain_us` is physical time, `counted_us` that of the case's calendar.
+    """
+
+    start: str
+    end: str
+    plain_us: int
+    counted_us: int
+    paused_us: int
+
+
+def waits(facts: Sequence[f.TicketFact], at: str) -> list[Wait]:
+    """Return the waits on the customer as of `at`; `facts` in the order of their dates."""
+    found: list[Wait] = []
+    asking: f.TicketWaiting | None = None
+    for fact in facts:
+        if isinstance(fact, f.TicketWaiting):
+            asking = asking or fact
+        elif asking is not None and isinstance(fact, (f.TicketMessage, f.TicketResumed, f.TicketResolved)):
+            found.append(_wait(asking, fact.occurred_at, fact.occurred_at))
+            asking = None
+    if asking is not None:
+        found.append(_wait(asking, "", at))
+    return found
+
+
+def _wait(asking: f.TicketWaiting, end: str, until: str) -> Wait:
+    return Wait(asking.occurred_at, end, span_us(asking.occurred_at, until), asking.by, asking.text)
+
+
+def next_responses(facts: Sequence[f.TicketFact], at: str, calendar: Calendar, pauses: Sequence[Wait]) -> list[Cycle]:
+    """Return each exchange after the first response: from the customer's first unanswered message to our answer."""
+    found: list[Cycle] = []
+    answered, since = False, ""
+    for fact in facts:
+        if isinstance(fact, f.TicketMessage):
+            since = since or (fact.occurred_at if answered else "")
+        elif _answers(fact) or isinstance(fact, f.TicketMerged):
+            answered = answered or _answers(fact)
+            if since:  # merged, it is awaited in the other case
+                found.append(_cycle(since, fact.occurred_at, at, calendar, pauses))
+                since = ""
+    if since:
+        found.append(_cycle(since, "", at, calendar, pauses))
+    return found
+
+
+def _answers(fact: f.TicketFact) -> bool:
+    return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
+
+
+def resolutions(
+    opened_at: str, facts: Sequence[f.TicketFact], at: str, calendar: Calendar, pauses: Sequence[Wait]
+) -> list[Cycle]:
+    """Return each way to a resolution: from the opening, then from each reopening."""
+    found: list[Cycle] = []
+    since = opened_at
+    for fact in facts:
+        if isinstance(fact, f.TicketResolved) and since:
+            found.append(_cycle(since, fact.occurred_at, at, calendar, pauses))
+            since = ""
+        elif isinstance(fact, f.TicketReopened) and not since:
+            since = fact.occurred_at
+    if since:
+        found.append(_cycle(since, "", at, calendar, pauses))
+    return found
+
+
+def _cycle(start: str, end: str, at: str, calendar: Calendar, pauses: Sequence[Wait]) -> Cycle:
+    until = end or at
+    inside = [(max(p.start, start), min(p.end or at, until)) for p in pauses]
+    inside = [(since, to) for since, to in inside if since < to]
+    paused = sum(span_us(since, to) for since, to in inside)
+    counted = elapsed(calendar, start, until) - sum(elapsed(calendar, since, to) for since, to in inside)
+    return Cycle(start, end, span_us(start, until) - paused, counted, paused)
+
+
+def elapsed(calendar: Calendar, start: str, end: str) -> int:
+    """Return the counted microseconds between two canonical instants; 0 where the end lies before the start."""
+    return calendar.elapsed_us(from_iso(start), from_iso(end)) if start < end else 0
