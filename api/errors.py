@@ -43,7 +43,7 @@ def status_of(error: LedgerError) -> int:
         return 422
     if isinstance(error, Unavailable):
         return 503
-    if error.code == "role_not_allowed":
+    if error.code in ("role_not_allowed", "not_your_case"):
         return 403
     return 409 if isinstance(error, (Conflict, Refused)) else 500
 

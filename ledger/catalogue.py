@@ -126,11 +126,15 @@ class Catalogue:
         for assigned in self.assignments[:count]:
             if (assigned.level, assigned.priority) == (level, priority):
                 name = assigned.calendar
+        policy = f"{entry.version}+{count}" if count else entry.version
+        return Target(_microseconds(limit), self.calendar_of(name, on), policy)
+
+    def calendar_of(self, name: str, on: date) -> str:
+        """Return the reference (`name@version`) of calendar `name` as published for local date `on`."""
         versions = [(since, v) for since, n, v in self._calendar_dates if n == name]
         # Before the first one, the first: as with every entry.
         version = max((v for since, v in versions if since <= on), default=min(versions)[1])
-        policy = f"{entry.version}+{count}" if count else entry.version
-        return Target(_microseconds(limit), f"{name}@{version}", policy)
+        return f"{name}@{version}"
 
     def calendar(self, reference: str) -> Calendar:
         """Return the calendar `name@version` names; KeyError when the catalogue never had it."""

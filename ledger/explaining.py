@@ -1,0 +1,260 @@
+"""The explanation of a case's verdict as an answer: JSON-native, hashed, with words in both languages.
+
+The hash is SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8) of all but `hash` and `words`, so that a
+printed explanation can be checked later, by this ledger or by anybody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from datetime import date
+from typing import Any
+
+from ledger import facts as f
+from ledger.catalogue import Catalogue
+from ledger.errors import NotFound, Refused
+from ledger.explaining_words import words
+from ledger.rules import explain as rules
+from ledger.rules.calendars import Calendar
+from ledger.rules.instants import show
+from ledger.rules.measures import Cycle
+from ledger.rules.segments import Segment
+from ledger.rules.subscriptions import local_day
+from ledger.texts import LANGUAGES
+from ledger.ticket import Ticket
+
+Answer = dict[str, Any]
+UNHASHED = ("hash", "words")
+_TRIED = ("24x7", "gt-business")
+
+
+class PolicyOf:
+    """The policy of one case's opening, as the rules ask for it."""
+
+    def __init__(self, opened: f.TicketOpened, catalogue: Catalogue) -> None:
+        self._opened, self._catalogue = opened, catalogue
+        self.day: date = local_day(opened.occurred_at, opened.zone)
+
+    def target(self, level: str, priority: str) -> tuple[int, str]:
+        """Return the limit and the calendar of a level and priority, as promised at the opening."""
+        opened = self._opened
+        if opened.due_at and (level, priority) == (opened.level, opened.priority):
+            return opened.limit_us, opened.calendar
+        if opened.policy:
+            target = self._catalogue.target_of(opened.policy, level, priority, self.day)
+        else:
+            target = self._catalogue.target(level, priority, self.day, opened.occurred_at)
+        return target.limit_us, target.calendar
+
+    def calendar(self, reference: str) -> Calendar:
+        """Return the calendar that a reference names; NotFound when the catalogue never had it."""
+        try:
+            return self._catalogue.calendar(reference)
+        except KeyError:
+            known = ", ".join(sorted(self._catalogue.calendar_names))
+            raise NotFound("unknown_calendar", calendar=reference, known=known) from None
+
+    def alternatives(self, used: set[str]) -> list[str]:
+        """Return the calendars to compare with, in the versions of the opening's day, but those of `used` names."""
+        known = self._catalogue.calendar_names
+        return [self._catalogue.calendar_of(name, self.day) for name in _TRIED if name in known and used != {name}]
+
+
+def explanation(case: Ticket, catalogue: Catalogue, at: str, *, known_at: str = "", agent: str = "") -> Answer:
+    """Return the explanation of a case as of instant `at`; NotFound when it was not open yet.
+
+    `known_at` is only told: the case holds the facts known then. Refused when `agent` neither answered nor holds it.
+    """
+    if agent and agent not in _own(case):
+        raise Refused("not_your_case", ticket=case.number, agent=agent)
+    policy = PolicyOf(case.opened, catalogue)
+    used = {x.calendar.partition("@")[0] for x in case.facts if isinstance(x, _PROMISES) and x.calendar}
+    told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives(used))
+    if told is None:
+        raise NotFound("unknown_ticket", ticket=case.number)
+    answer = _answer(told, policy, known_at)
+    answer["hash"] = digest(answer)
+    answer["words"] = {lang: words(answer, lang) for lang in LANGUAGES}
+    return answer
+
+
+_PROMISES = (f.TicketOpened, f.TicketReclassified)
+
+
+def _own(case: Ticket) -> set[str]:
+    """Return who answered the case, and who holds it."""
+    answered = {x.by for x in case.facts if isinstance(x, (f.TicketResponded, f.TicketResolved))}
+    holders = [x.to for x in case.facts if isinstance(x, f.TicketAssigned)]
+    return answered | set(holders[-1:])
+
+
+def canonical(answer: Mapping[str, Any]) -> bytes:
+    """Return the canonical JSON of an explanation, without its hash and its words."""
+    kept = {name: value for name, value in answer.items() if name not in UNHASHED}
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+
+
+def digest(answer: Mapping[str, Any]) -> str:
+    """Return the hash of an explanation: "sha256:" and 64 hexadecimal digits."""
+    return "sha256:" + hashlib.sha256(canonical(answer)).hexdigest()
+
+
+def first_difference(saved: Any, found: Any, place: str = "") -> tuple[str, Any, Any] | None:
+    """Return where two JSON values differ first (in the order of their keys), with both; None if nowhere."""
+    if isinstance(saved, dict) and isinstance(found, dict):
+        for name in sorted(saved.keys() | found.keys()):
+            where = f"{place}.{name}" if place else name
+            if different := first_difference(saved.get(name), found.get(name), where):
+                return different
+        return None
+    if isinstance(saved, list) and isinstance(found, list) and len(saved) == len(found):
+        pairs = enumerate(zip(saved, found, strict=True))
+        return next((d for n, (a, b) in pairs if (d := first_difference(a, b, f"{place}[{n}]"))), None)
+    return None if saved == found and type(saved) is type(found) else (place, saved, found)
+
+
+# --- the answer -------------------------------------------------------------------------------------------------
+
+
+def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
+    clock, opened = told.clock, told.clock.opened
+    zone = opened.zone
+    governing = told.limits[-1] if clock.due_at and told.limits else None
+    response = told.response
+    final_at = clock.final_at()
+    return {
+        "ticket": opened.ticket_no,
+        "account": opened.customer_no,
+        "at": show(told.at, zone),
+        "known_at": _instant(known_at, zone),
+        "zone": zone,
+        "request": clock.request,
+        "policy": opened.policy or None,
+        "level": governing.level if governing else None,
+        "priority": governing.priority if governing else None,
+        "limit_us": governing.limit_us if governing else None,
+        "calendar": governing.calendar if governing else None,
+        "calendar_zone": policy.calendar(governing.calendar).zone if governing else None,
+        "opened_at": show(opened.occurred_at, zone),
+        "recorded_at": _instant(clock.recorded_at, zone),
+        "due_at": _instant(clock.due_at, zone),
+        "responded_at": _instant(clock.counted_at, zone),
+        "responded_by": response.by if response is not None else None,
+        "channel": response.channel if isinstance(response, f.TicketResponded) else None,
+        "answered_in": (response.via or None) if isinstance(response, f.TicketResponded) else None,
+        "merged_into": clock.merged_into or None,
+        "raw": told.raw,
+        "verdict": told.verdict,
+        "late_by_us": told.late_us,
+        "late_by_counted_us": rules.counted_late_us(told, policy),
+        "early_by_us": told.early_us,
+        "until": told.until,
+        "span_us": told.span_us,
+        "elapsed_us": told.elapsed_us,
+        "used_us": told.used_us,
+        "left_us": told.left_us,
+        "reproduced": told.reproduced,
+        "limits": [
+            {
+                "cause": one.cause,
+                "at": show(one.at, zone),
+                "level": one.level,
+                "priority": one.priority,
+                "limit_us": one.limit_us,
+                "calendar": one.calendar or None,
+                "from": show(one.start, zone),
+                "due_at": _instant(one.due_at, zone),
+            }
+            for one in told.limits
+        ],
+        "segments": [_segment(one, zone) for one in told.segments],
+        "changes": [
+            {
+                "at": show(move.at, zone),
+                "cause": move.cause,
+                "before": _instant(move.before, zone),
+                "after": _instant(move.after, zone),
+                "level": move.level or None,
+                "priority": move.priority or None,
+                "by": move.by,
+                "reason": move.reason or None,
+            }
+            for move in clock.moves
+        ],
+        "late_facts": list(_late_facts(told, zone)),
+        "excluded": _approved(told.exclusion, zone),
+        "revised": _approved(told.revision, zone),
+        "final_at": _instant(final_at, zone),
+        "final": bool(final_at) and final_at <= told.at,
+        "waits": [
+            {
+                "from": show(w.start, zone),
+                "until": _instant(w.end, zone),
+                "us": w.us,
+                "by": w.by,
+                "text": w.text or None,
+            }
+            for w in told.waits
+        ],
+        "next_responses": [_cycle(one, zone) for one in told.next_responses],
+        "resolutions": [_cycle(one, zone) for one in told.resolutions],
+        "counterfactuals": [
+            {
+                "kind": one.kind,
+                "of": one.of or None,
+                "at": _instant(one.at, zone),
+                "due_at": _instant(one.due_at, zone),
+                "verdict": one.verdict,
+            }
+            for one in told.others
+        ],
+    }
+
+
+def _instant(value: str, zone: str) -> str | None:
+    return show(value, zone) if value else None
+
+
+def _segment(one: Segment, zone: str) -> Answer:
+    return {
+        "from": show(one.start, zone),
+        "until": show(one.end, zone),
+        "us": one.us,
+        "counted": one.counted,
+        "why": one.why,
+        "day": one.day or None,
+        "calendar": one.calendar or None,
+        "limit": one.limit if one.limit >= 0 else None,
+    }
+
+
+def _cycle(one: Cycle, zone: str) -> Answer:
+    return {
+        "from": show(one.start, zone),
+        "until": _instant(one.end, zone),
+        "plain_us": one.plain_us,
+        "counted_us": one.counted_us,
+        "paused_us": one.paused_us,
+    }
+
+
+def _late_facts(told: rules.Explanation, zone: str) -> Iterator[Answer]:
+    for fact, recorded_at in told.late:
+        yield {
+            "event": fact.TOPIC,
+            "at": show(fact.occurred_at, zone),
+            "recorded_at": show(recorded_at, zone),
+            "by": fact.by,
+            "reason": fact.reason or None,
+        }
+
+
+def _approved(fact: f.TicketExcluded | f.TicketRevised | None, zone: str) -> Answer | None:
+    if fact is None:
+        return None
+    told: Answer = {"at": show(fact.occurred_at, zone), "by": fact.by, "approver": fact.approver}
+    if isinstance(fact, f.TicketRevised):
+        told["verdict"] = fact.verdict
+    return {**told, "reason": fact.reason or None}

@@ -1,0 +1,256 @@
+"""An explanation in short lines that a manager can read to a customer on the phone, in Spanish (es_GT) and English.
+
+Times are those of the case's zone, to the second; microseconds are said where less than a second decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from ledger.texts import text
+
+Answer = dict[str, Any]
+_SECOND = 1_000_000
+_UNITS = ((86_400 * _SECOND, "d"), (3_600 * _SECOND, "h"), (60 * _SECOND, "min"), (_SECOND, "s"))
+
+
+def words(told: Answer, lang: str) -> list[str]:
+    """Return the lines of an explanation (`ledger.explaining`) in `lang`, "es_GT" or "en"."""
+    lines = [
+        *_verdict(told, lang),
+        *_rule(told, lang),
+        *_changes(told, lang),
+        *_response(told, lang),
+        *_time(told, lang),
+        *_waits(told, lang),
+        *_beside(told, lang),
+        *_final(told, lang),
+        *_others(told, lang),
+        *_measured(told, lang),
+    ]
+    return [line[0].upper() + line[1:] for line in lines]
+
+
+def span(us: int, *, up: bool = False) -> str:
+    """Return a duration as people read it: whole seconds (rounded down, or `up`), microseconds below a second."""
+    if 0 < us < _SECOND:
+        return f"{us} µs"
+    left = -(-us // _SECOND) * _SECOND if up else us
+    parts = []
+    for size, unit in _UNITS:
+        number, left = divmod(left, size)
+        if number:
+            parts.append(f"{number} {unit}")
+    return " ".join(parts) or "0 s"
+
+
+def clock_time(instant: str, *, sharp: bool = False) -> str:
+    """Return the wall time of an instant as answers show it: to the second, to the microsecond when `sharp`."""
+    return datetime.fromisoformat(instant).strftime("%H:%M:%S.%f" if sharp else "%H:%M:%S")
+
+
+def day_of(instant: str, lang: str) -> str:
+    """Return the date of an instant or a date's text in words: "lunes 4 de mayo"."""
+    return text("explain_date", lang, **_date_parts(date.fromisoformat(instant[:10]), lang))
+
+
+def _date_parts(day: date, lang: str) -> Answer:
+    return {
+        "weekday": text("explain_days", lang).split(",")[day.weekday()],
+        "day": day.day,
+        "month": text("explain_months", lang).split(",")[day.month - 1],
+        "year": day.year,
+    }
+
+
+def moment(instant: str, lang: str, *, sharp: bool = False) -> str:
+    """Return an instant in words: "el lunes 4 de mayo de 2026 a las 10:00:00"."""
+    parts = _date_parts(date.fromisoformat(instant[:10]), lang)
+    return text("explain_moment", lang, **parts, time=clock_time(instant, sharp=sharp))
+
+
+def _sharp(told: Answer) -> bool:
+    """Whether less than a second decided: then microseconds are said."""
+    return bool(told["due_at"] and told["responded_at"]) and abs(told["late_by_us"] - told["early_by_us"]) < _SECOND
+
+
+def _value(name: str | None, lang: str) -> str:
+    return text(f"value_{name}", lang) if name else "-"
+
+
+def _verdict(told: Answer, lang: str) -> Iterator[str]:
+    raw, key = told["raw"], f"explain_{told['raw']}"
+    if raw == "breached" and not told["responded_at"]:
+        key = "explain_breached_open"
+    elif raw == "breached" and not told["late_by_us"]:
+        key = "explain_breached_sharp"
+    yield text(
+        key,
+        lang,
+        ticket=told["ticket"],
+        early=span(told["early_by_us"]),
+        late=span(told["late_by_us"], up=True),
+        left=span(told["left_us"]),
+        request=_value(told["request"], lang),
+    )
+    if told["verdict"] != raw:
+        yield text("explain_beside", lang, verdict=_value(told["verdict"], lang), raw=_value(raw, lang))
+
+
+def _rule(told: Answer, lang: str) -> Iterator[str]:
+    if not told["due_at"]:
+        return
+    name = told["calendar"].partition("@")[0]
+    key = "explain_always" if name == "24x7" else "explain_hours"
+    yield text(
+        "explain_rule",
+        lang,
+        policy=told["policy"] or "-",
+        level=_value(told["level"], lang),
+        priority=_value(told["priority"], lang),
+        limit=span(told["limit_us"]),
+        calendar=text(key, lang, calendar=told["calendar"], zone=told["calendar_zone"]),
+    )
+    due = told["due_at"]
+    facts = {"due_time": clock_time(due, sharp=_sharp(told)), "due_date": day_of(due, lang)}
+    yield text("explain_opened", lang, opened=moment(told["opened_at"], lang), **facts)
+    if not told["reproduced"]:
+        yield text("explain_not_reproduced", lang)
+
+
+def _changes(told: Answer, lang: str) -> Iterator[str]:
+    for change in told["changes"]:
+        if change["cause"] == "opened":
+            continue
+        labels = {"level": _value(change["level"], lang), "priority": _value(change["priority"], lang)}
+        facts = {
+            "at": moment(change["at"], lang),
+            "cause": text(f"cause_{change['cause']}", lang, **labels),
+            "by": change["by"],
+            "reason": _reason(change, lang),
+        }
+        if change["before"] == change["after"]:
+            yield text("explain_change_none", lang, **facts)
+        else:
+            ends = {"before": _edge("from", change["before"], lang), "after": _edge("to", change["after"], lang)}
+            yield text("explain_change", lang, **facts, **ends)
+
+
+def _reason(given: Answer, lang: str) -> str:
+    return text("explain_reason", lang, reason=given["reason"]) if given["reason"] else ""
+
+
+def _edge(which: str, instant: str | None, lang: str) -> str:
+    if instant is None:
+        return text(f"explain_{which}_none", lang)
+    return text(f"explain_{which}", lang, date=day_of(instant, lang), time=clock_time(instant))
+
+
+def _response(told: Answer, lang: str) -> Iterator[str]:
+    if told["responded_at"]:
+        key = "explain_answered" if told["channel"] else "explain_resolved"
+        at = moment(told["responded_at"], lang, sharp=_sharp(told))
+        yield text(key, lang, by=told["responded_by"], channel=_value(told["channel"], lang), at=at)
+    if told["answered_in"]:
+        yield text("explain_via", lang, ticket=told["answered_in"])
+    elif told["merged_into"]:
+        yield text("explain_merged", lang, ticket=told["merged_into"])
+
+
+def _time(told: Answer, lang: str) -> Iterator[str]:
+    if not told["due_at"]:
+        return
+    closed = told["span_us"] - told["elapsed_us"]
+    number = sum(one["counted"] for one in told["segments"])
+    yield text(
+        "explain_time" if closed else "explain_time_all",
+        lang,
+        until=text(f"explain_until_{told['until']}", lang),
+        span=span(told["span_us"], up=True),
+        elapsed=span(told["elapsed_us"], up=True),
+        closed=span(closed),
+        number=_number("explain_segments", number, lang),
+    )
+    if closed:
+        yield text("explain_closed", lang, parts=", ".join(_closed(told, lang)))
+    start = told["limits"][-1]["from"]
+    if start != told["opened_at"] and told["used_us"]:
+        facts = {"start": moment(start, lang), "used": span(told["used_us"], up=True), "limit": span(told["limit_us"])}
+        yield text("explain_used", lang, **facts)
+
+
+def _closed(told: Answer, lang: str) -> Iterator[str]:
+    """Yield what was not counted, one part a reason and date, in the order of their first."""
+    sums: dict[tuple[str, str], int] = {}
+    for one in told["segments"]:
+        if not one["counted"]:
+            key = (one["why"], one["day"] or "")
+            sums[key] = sums.get(key, 0) + one["us"]
+    for (why, day), us in sums.items():
+        yield f"{text(f'why_{why}', lang)}{f' {day_of(day, lang)}' if day else ''} {span(us)}"
+
+
+def _number(key: str, number: int, lang: str) -> str:
+    return text(f"{key}_one" if number == 1 else key, lang, number=number)
+
+
+def _waits(told: Answer, lang: str) -> Iterator[str]:
+    end = datetime.fromisoformat(told["responded_at"] or told["at"])
+    begun = [(datetime.fromisoformat(w["from"]), w["until"]) for w in told["waits"]]
+    spans = [
+        (since, min(datetime.fromisoformat(until), end) if until else end) for since, until in begun if since < end
+    ]
+    if told["due_at"] and spans:
+        total = sum((until - since) // timedelta(microseconds=1) for since, until in spans)
+        yield text("explain_waits", lang, number=_number("explain_times", len(spans), lang), total=span(total, up=True))
+
+
+def _beside(told: Answer, lang: str) -> Iterator[str]:
+    for name in ("excluded", "revised"):
+        if (one := told[name]) is not None:
+            facts = {"at": moment(one["at"], lang), "approver": one["approver"], "reason": _reason(one, lang)}
+            yield text(f"explain_{name}", lang, **facts, verdict=_value(one.get("verdict"), lang))
+    if late := told["late_facts"]:
+        number = _number("explain_times", len(late), lang)
+        yield text("explain_late_facts", lang, number=number, recorded=moment(late[0]["recorded_at"], lang))
+
+
+def _final(told: Answer, lang: str) -> Iterator[str]:
+    if told["final_at"]:
+        at = moment(told["final_at"], lang)
+        key = "explain_final" if told["final"] else "explain_not_final"
+        yield text(key, lang, at=at, at_date=at.removeprefix("on "))
+
+
+def _others(told: Answer, lang: str) -> Iterator[str]:
+    sharp = _sharp(told)
+    for one in told["counterfactuals"]:
+        key = f"other_{one['kind']}" + (f"_{one['of']}" if one["kind"] == "without" else "")
+        if one["kind"] == "answered_before" and told["raw"] != "breached":
+            key += f"_{told['raw']}"
+        if one["due_at"] is None:
+            yield text("other_late_facts_none", lang)
+            continue
+        yield text(
+            key,
+            lang,
+            of=_value(one["of"], lang) if one["kind"] == "level" else one["of"],
+            date=day_of(one["due_at"], lang),
+            time=clock_time(one["due_at"], sharp=sharp and one["kind"] == "answered_before"),
+            verdict=_value(one["verdict"], lang),
+        )
+
+
+def _measured(told: Answer, lang: str) -> Iterator[str]:
+    parts = []
+    if asked := told["next_responses"]:
+        worst = span(max(one["plain_us"] for one in asked), up=True)
+        parts.append(text("explain_next", lang, number=len(asked), worst=worst))
+    for one in told["resolutions"]:
+        if one["until"] or told["responded_at"]:
+            key = "explain_resolution" if one["until"] else "explain_resolution_open"
+            parts.append(text(key, lang, plain=span(one["plain_us"], up=True)))
+    if parts:
+        yield text("explain_measured", lang, parts="; ".join(parts))
