@@ -1,0 +1,51 @@
+"""What people read at the command line: help in their language, tables that say what pays what, refusals in words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from ledger.cli import assemble, main
+from ledger.errors import Malformed, Refused
+
+
+def run(folder: Path, *words: str, lang: str = "en") -> str:
+    given = ["--database", f"sqlite:///{folder / 'l.db'}", "--lang", lang, *words]
+    done = CliRunner().invoke(assemble(lang), given)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+@pytest.mark.parametrize("words", [("--lang", "en"), ("--lang=en",)])
+def test_help_is_in_the_language_that_was_asked_for(
+    words: tuple[str, ...], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEDGER_LANG", "es_GT")
+    for asked, said in ((words, "Write off what is owed"), ((), "incobrable")):
+        with pytest.raises(SystemExit) as ended:
+            main([*asked, "charge", "--help"])
+        assert ended.value.code == 0
+        assert said in capsys.readouterr().out
+
+
+def test_tables_tell_what_a_payment_pays_and_each_amount_with_its_currency(tmp_path: Path) -> None:
+    run(tmp_path, "migrate", "--test-clock")
+    run(tmp_path, "account", "open", "C-1", "--name", "Uno")
+    sold = run(tmp_path, "plan", "purchase", "C-1", "--level", "basic", "--term", "monthly", "--channel", "web")
+    assert "gross Q250.00" in sold
+    run(tmp_path, "payment", "record", "C-1", "--amount", "250.00", "--method", "deposit", "--reference", "D-1")
+    assert "C-1-S1-p Q250.00" in run(tmp_path, "payment", "list", "C-1")
+    assert "Q223.21" in run(tmp_path, "document", "list", "C-1")
+    assert "Pago de Q250.00 (depósito, referencia D-1)" in run(tmp_path, "history", "C-1", lang="es_GT")
+
+
+def test_refusals_use_the_readers_words() -> None:
+    assert Malformed("approver", None, "remedy_missing").message("en") == "Field 'approver' is missing, and required."
+    higher = Refused("not_higher", level="basic", now="advanced")
+    assert higher.message("es_GT").startswith("El plan Básico no es superior al actual (Avanzado).")
+    assert higher.facts == {"level": "basic", "now": "advanced"}
+    back = Refused("clock_moved_back", now="2026-03-02T15:00:00.000000Z", to="2026-01-01T06:00:00.000001Z")
+    assert "2026-03-02 15:00:00 UTC" in back.message("en")
+    assert "2026-01-01 06:00:00.000001 UTC" in back.message("en")
