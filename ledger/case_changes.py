@@ -74,7 +74,8 @@ def answered_through(children: Sequence[Ticket], response: f.Fact, asked: Asked)
     rows: list[Recorded] = []
     for child in children:
         clock = child.clock(asked.at)
-        if clock.merged_into == response.ticket_no and not clock.responded_at:
+        # An answer by chat may yet turn out to be a note: when a priority dated before it is recorded later.
+        if clock.merged_into == response.ticket_no and (not clock.responded_at or clock.channel == "chat"):
             rows += child.rows(_through(child, response, ticket_fields(child, asked)))
     return rows
 
