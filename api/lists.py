@@ -1,4 +1,4 @@
-"""Lists and reports over the read models: cursor pages with `Link` (RFC 8288), and compliance."""
+"""Lists over the read models: cursor pages with `Link` (RFC 8288)."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from api.vocabulary import MIN_POSITION
 from ledger.commands import CLERKS, MONEY
 from ledger.documents import closings
 from ledger.errors import Malformed
-from ledger.fields import Date, Field, Flag, Id, Kind, Month, Text, Whole
+from ledger.fields import Field, Id, Month, Text, Whole
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Store
 from ledger.texts import text
-from projections import balances, billing, compliance, declines, tickets
+from projections import balances, billing, declines, tickets
 
 _DEFAULT_LIMIT = 50
 _INSTANTS = {
@@ -34,17 +34,6 @@ _INSTANTS = {
 
 Rows = list[dict[str, Any]]
 Query = Callable[[Store, dict[str, Any], Any, int], Rows]
-
-
-class Dimensions(Kind):
-    """What a report counts by: names with commas between; the report itself refuses unknown ones."""
-
-    def parse(self, value: Any, field: str) -> str:
-        return Text(100).parse(value, field)
-
-    def schema(self) -> dict[str, Any]:
-        one = "|".join(compliance.BY)
-        return {"type": "string", "pattern": f"^({one})(,({one}))*$", "examples": ["level,priority"]}
 
 
 _ACCOUNT = Field("account", Id(), required=False)
@@ -83,7 +72,7 @@ class Listing:
 
 
 def blueprint() -> LedgerBlueprint:
-    """Return the blueprint of the lists and the compliance report."""
+    """Return the blueprint of the lists."""
     blp = LedgerBlueprint("lists")
     for listing in (
         Listing("accounts", "balances", "account", _accounts),
@@ -92,7 +81,6 @@ def blueprint() -> LedgerBlueprint:
         Listing("billing-entries", "billing", "position", _entries, (_ACCOUNT, Field("month", Month(), False)), MONEY),
     ):
         _add(blp, listing)
-    _add_report(blp)
     return blp
 
 
@@ -158,38 +146,3 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
         else:
             shown["grant" if name == "grant_id" else name] = None if value == "" else value
     return shown
-
-
-def _add_report(blp: LedgerBlueprint) -> None:
-    def view(values: dict[str, Any]) -> Response:
-        projector = fresh(wanted_position(values.get("min_position")), ("tickets",))
-        by = [name.strip() for name in (values.get("by") or "level,priority").split(",")]
-        rows = compliance.report(
-            projector.read,
-            by,
-            now=services().ledger.clock.now(),
-            since=values.get("from") or "",
-            until=values.get("to") or "",
-            raw=bool(values.get("raw")),
-        )
-        return conditional({"rows": rows})
-
-    fields = (
-        Field("by", Dimensions(), required=False),
-        Field("from", Date(), required=False),
-        Field("to", Date(), required=False),
-        Field("raw", Flag(), required=False),
-        MIN_POSITION,
-    )
-    operation = Operation(
-        id="sla_report",
-        name="sla.report",
-        method="GET",
-        path="/sla/report",
-        fields=fields,
-        roles=CLERKS,
-        tag="reports",
-        answer="sla_report",
-        summary=text("http_sla_report", "en"),
-    )
-    blp.operation(operation, view)

@@ -7,6 +7,7 @@ ends in `?`; a kind that ends in `?` may be null.
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_reports import PUBLISH, REPORTS
 from ledger.commands import COMMANDS
 
 _SPAN = record(**{"from": "instant", "until": "instant"})
@@ -238,6 +239,7 @@ _COMMANDS: dict[str, Schema] = {
     "ticket.merge": record(**_CASE, into="text"),
     "ticket.split": _OPENED,
     "ticket.revise": record(**_CASE, was="verdict"),
+    "report.publish": PUBLISH,
     "calendar.assign": record(**{"level": "level", "priority": "priority", "calendar": "text", "from": "instant"}),
 }
 
@@ -305,14 +307,6 @@ _LISTS: dict[str, Schema] = {
             reason="text?",
         )
     ),
-    "sla_report": record(
-        rows=many(
-            record(
-                **{"level?": "text", "priority?": "text", "month?": "month", "agent?": "text"},
-                **dict.fromkeys(("total", "met", "breached", "open", "excluded"), "whole"),
-            )
-        )
-    ),
 }
 
 
@@ -338,4 +332,4 @@ def shapes() -> dict[str, Schema]:
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | _LISTS | _BESIDE
+    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS

@@ -24,6 +24,7 @@ KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x7e]{1,200})'
 _CREATES = {
     *("account.open", "plan.purchase", "payment.record", "addon.purchase", "courtesy.grant", "ticket.open"),
     *("plan.upgrade", "card.register", "payment.refund", "charge.discount", "charge.credit", "books.close"),
+    "report.publish",
 }
 # What a client may then GET; the other creations are told by the account.
 _LOCATIONS = {"account.open": "account", "ticket.open": "ticket"}
@@ -112,6 +113,8 @@ def _add_question(blp: LedgerBlueprint, question: Question) -> None:
     def view(values: dict[str, Any], **path: str) -> Response:
         _reached(values.pop("min_position", None))
         asked = given(values) | path
+        if question.own and caller().role == "agent":
+            asked[question.own] = caller().by
         answer = services().ledger.ask(question.name, asked)
         if "at" in answer and "at" not in asked:
             return conditional(answer, {name: value for name, value in answer.items() if name != "at"})

@@ -13,7 +13,7 @@ from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
 
-from ledger import billing, case_changes, changes, corrections, documents, plans, policies, serving
+from ledger import billing, case_changes, changes, corrections, documents, plans, policies, publishing, serving
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Account, Accounts, Asked, account_stream
@@ -25,6 +25,7 @@ from ledger.dating import Caller, check_dates, fingerprint
 from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from ledger.fields import parse_fields
 from ledger.gateways.sandbox import Sandbox
+from ledger.questions import portfolio
 from ledger.recording import RETRY_SECONDS, pause
 from ledger.rules import instants
 from ledger.rules.subscriptions import FAR, local_day
@@ -142,6 +143,8 @@ class Ledger(Cashier):
             return self._close_month(values, asked, request)
         if name == "calendar.assign":
             return self._assign_calendar(values, asked, request)
+        if name == "report.publish":
+            return self._publish(values, asked, request)
         if name == "gateway.script":
             return self._script(values, asked, request)
         if name == "card.register":
@@ -171,6 +174,13 @@ class Ledger(Cashier):
 
     def _assign_calendar(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         row, answer = policies.assign(self.store, self.catalogue, values, asked)
+        return {**answer, "position": self._append([row], asked.now, request, answer)}
+
+    def _publish(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
+        zone = self.catalogue.zone
+        publishing.check_month(self.store, values["month"], asked, zone)
+        found = portfolio("month_figures")(self, values, asked.at, asked.now)
+        row, answer = publishing.publish(values["month"], asked, found, zone)
         return {**answer, "position": self._append([row], asked.now, request, answer)}
 
     def _script(self, values: Answer, asked: Asked, request: Request | None) -> Answer:

@@ -1,15 +1,29 @@
-"""Commands on response targets: messages, merging and splitting, revisions of final verdicts, calendars."""
+"""Commands and questions on response targets: messages, merging, splitting, revisions, calendars, reports."""
 
 from __future__ import annotations
 
-from ledger.command import AGENTS, APPROVER, LEVEL, MANAGERS, Command, may, need
-from ledger.fields import Choice, Id, Since, Text
+from ledger.command import (
+    AGENTS,
+    APPROVER,
+    AT,
+    CLERKS,
+    KNOWN_AT,
+    LEVEL,
+    MANAGERS,
+    MONEY,
+    Command,
+    Question,
+    may,
+    need,
+)
+from ledger.fields import Choice, Date, Flag, Id, Month, Names, Since, Text
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.sla import PRIORITIES
 
 _TICKET = need("ticket", Id())
 _TEXT = may("text", Text(4000, blank=True, lines=True))
 REVISIONS = ("met", "breached", "excluded")
+REPORT_BY = ("level", "priority", "month", "agent", "customer", "calendar", "channel")
 
 SLA_COMMANDS = (
     Command("ticket.message", (_TICKET, _TEXT), AGENTS, "/tickets/{ticket}/messages"),
@@ -44,4 +58,28 @@ SLA_COMMANDS = (
         MANAGERS,
         "/calendars/assignments",
     ),
+    Command("report.publish", (need("month", Month()),), MANAGERS, "/sla/reports"),
+)
+
+SLA_QUESTIONS = (
+    Question(
+        "report",
+        (
+            may("by", Names(REPORT_BY)),
+            may("from", Date()),
+            may("to", Date()),
+            AT,
+            KNOWN_AT,
+            may("raw", Flag()),
+            may("breaches", Flag()),
+            may("level", LEVEL),
+            may("priority", Choice(PRIORITIES)),
+            may("customer", Id()),
+            may("agent", Id()),
+        ),
+        CLERKS,
+        "/sla/report",
+        own="agent",
+    ),
+    Question("published", (need("month", Month()),), MONEY, "/sla/reports/{month}"),
 )

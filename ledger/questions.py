@@ -43,7 +43,7 @@ class Questions:
         now = self.clock.now()
         at = values.get("at") or values.get("known_at") or now
         if name in PORTFOLIO:
-            return _portfolio(name)(self, values, at, now)
+            return portfolio(name)(self, values, at, now)
         if name == "coverage":
             return self._coverage(values, at, now)
         if name == "ticket":
@@ -124,11 +124,12 @@ class Questions:
 
 
 # Questions over all cases: answered above the ledger, from read models.
-PORTFOLIO = ("report", "queue", "what_if")
+PORTFOLIO = ("report", "published", "queue", "what_if")
 
 
 @cache
-def _portfolio(name: str) -> Callable[[Questions, Answer, str, str], Answer]:
+def portfolio(name: str) -> Callable[[Questions, Answer, str, str], Answer]:
+    """Return what answers question `name` over all cases; Unavailable where it is not installed."""
     for point in entry_points(group="supportledger.questions", name=name):
         answer: Callable[[Questions, Answer, str, str], Answer] = point.load()
         return answer

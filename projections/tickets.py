@@ -53,24 +53,26 @@ TICKETS = Table(
 
 def rows(stream: Stream) -> Rows:
     """Return the row of one case."""
+    row = row_at(stream, FAR)
+    return {} if row is None else {TICKETS.name: [row]}
+
+
+def row_at(stream: Stream, at: str) -> tuple[Any, ...] | None:
+    """Return the row of one case as of instant `at`, None when it was not open yet."""
     facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
-    clock = sla.run(facts, FAR, [row[4] for row in stream.rows])
+    clock = sla.run(facts, at, [row[4] for row in stream.rows])
     if clock is None:
-        return {}
+        return None
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone).isoformat()
-    return {
-        TICKETS.name: [
-            (
-                stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
-                clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
-                clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
-                clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
-                clock.excluded, clock.approver, clock.revised, clock.merged_into, opened.policy, opened.calendar,
-                clock.started_at, _elapsed(clock, stream), int(_plain(clock, facts)), clock.final_at(), opened.zone,
-            )
-        ]
-    }  # fmt: skip
+    return (
+        stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
+        clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
+        clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
+        clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
+        clock.excluded, clock.approver, clock.revised, clock.merged_into, opened.policy, opened.calendar,
+        clock.started_at, _elapsed(clock, stream), int(_plain(clock, facts)), clock.final_at(), opened.zone,
+    )  # fmt: skip
 
 
 def _elapsed(clock: sla.Clock, stream: Stream) -> int:

@@ -58,12 +58,14 @@ class CalendarAssigned(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=F
 class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """A compliance report was published with these figures: they stay, whatever comes to light.
 
-    `month` is YYYY-MM; `figures` are rows of counts, `verdicts` each case's verdict then (case -> verdict).
+    `month` is YYYY-MM; `figures` are rows by level and priority as of `occurred_at`, known up to `position` of the log.
+    `cases` are each verdict's cases, under "level/priority/verdict": short, so that thousands fit. `digest` is the
+    hash of all of it.
     """
 
     TOPIC: ClassVar[str] = "report.published"
-    report: str
     month: str
+    position: int
     digest: str
-    figures: list[dict[str, str | int]]
-    verdicts: dict[str, str]
+    figures: list[dict[str, str | int | None]]
+    cases: dict[str, list[str]]

@@ -1,0 +1,55 @@
+"""The shapes of compliance reports in JSON Schema. Times are whole microseconds, shares whole hundredths of a per cent."""
+
+from __future__ import annotations
+
+from api.shape_kinds import Schema, many, or_null, record
+from ledger.commands_sla import REPORT_BY
+
+_FIGURES: dict[str, str | Schema] = {
+    **dict.fromkeys(("total", "met", "breached", "open", "excluded"), "whole"),
+    **dict.fromkeys(("met_bp", "p50_us", "p90_us", "p95_us", "worst_us"), "whole?"),
+}
+_CELL: dict[str, str | Schema] = {"level": "level", "priority": "priority", "verdict": "verdict"}
+_PUBLISHED_ROWS = many(record(level="level", priority="priority", **_FIGURES))
+
+PUBLISH = record(month="month", published_at="instant", cases="whole", digest="text")
+REPORTS: dict[str, Schema] = {
+    "report": record(
+        at="instant",
+        known_at="instant?",
+        by=many({"type": "string", "enum": list(REPORT_BY)}),
+        raw="flag",
+        **{"from?": "date", "to?": "date", "level?": "level", "priority?": "priority"},
+        **{"customer?": "text", "agent?": "text"},
+        rows=many(record(**dict.fromkeys((f"{name}?" for name in REPORT_BY), "text"), **_FIGURES)),
+        totals=record(**_FIGURES),
+        **{
+            "breaches?": many(
+                record(
+                    ticket="text",
+                    customer="text",
+                    agent="text?",
+                    level="level",
+                    priority="priority",
+                    month="month",
+                    calendar="text?",
+                    due_at="instant",
+                    responded_at="instant?",
+                    late_us="whole",
+                )
+            )
+        },
+    ),
+    "published": record(
+        month="month",
+        published_at="instant",
+        actor="text",
+        digest="text",
+        known_up_to="whole",
+        published=_PUBLISHED_ROWS,
+        now=_PUBLISHED_ROWS,
+        differences=many(
+            record(ticket="text", was=or_null(record(**_CELL)), **{"is": or_null(record(**_CELL))}, cause="text")
+        ),
+    ),
+}
