@@ -7,6 +7,7 @@ ends in `?`; a kind that ends in `?` may be null.
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_queue import QUEUE
 from api.shapes_reports import PUBLISH, REPORTS
 from ledger.commands import COMMANDS
 
@@ -332,4 +333,4 @@ def shapes() -> dict[str, Schema]:
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS
+    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS | QUEUE

@@ -141,6 +141,11 @@ class Catalogue:
         return self._calendars[reference]
 
     @property
+    def calendars(self) -> frozenset[str]:
+        """The references (`name@version`) of the calendars that there are."""
+        return frozenset(self._calendars)
+
+    @property
     def calendar_names(self) -> frozenset[str]:
         """The names of the calendars that there are."""
         return frozenset(name for _since, name, _version in self._calendar_dates)

@@ -12,10 +12,11 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import show_record, show_rows
 from ledger.errors import Malformed
 from ledger.fields import Id, Text
-from ledger.notice_kinds import KINDS
+from ledger.notice_kinds import KINDS, STAFF_KINDS
 from ledger.rules.instants import show
 
 _NAME = Text(200)
+_KINDS = (*KINDS, *STAFF_KINDS)
 
 
 @click.group("contact")
@@ -69,7 +70,7 @@ def webhook_group() -> None:
 
 @webhook_group.command("add")
 @click.argument("url")
-@click.option("--kinds", default="", help=", ".join(KINDS) + " (con comas · with commas); default: all")
+@click.option("--kinds", default="", help=", ".join(_KINDS) + " (con comas · with commas); default: all")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def add(ctx: click.Context, url: str, kinds: str, as_json: bool) -> None:
@@ -133,6 +134,6 @@ def _account(value: str) -> str:
 def _kinds(value: str) -> list[str]:
     names = [name.strip() for name in value.split(",") if name.strip()]
     for name in names:
-        if name not in KINDS:
-            raise Malformed("kinds", name, "remedy_choice", words=", ".join(KINDS))
+        if name not in _KINDS:
+            raise Malformed("kinds", name, "remedy_choice", words=", ".join(_KINDS))
     return names

@@ -26,6 +26,7 @@ from ledger.command import (
     need,
 )
 from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
+from ledger.commands_queue import QUEUE_QUESTIONS
 from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
 from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
@@ -188,6 +189,7 @@ QUESTIONS = {
         Question("billing", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/billing"),
         Question("history", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/history"),
         *BILLING_QUESTIONS,
+        *QUEUE_QUESTIONS,
         *SLA_QUESTIONS,
     )
 }

@@ -14,7 +14,7 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_record, show_rows
 from ledger.fields import Date
 from ledger.texts import text
-from projections import compliance
+from projections import cli_queue, compliance
 from projections.projector import Projector
 from projections.rebuild import check, rebuild
 
@@ -23,6 +23,7 @@ def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(projections_group)
     root.add_command(sla_group)
+    cli_queue.register(sla_group)
 
 
 @contextlib.contextmanager

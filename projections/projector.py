@@ -19,10 +19,11 @@ from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
 from ledger.store import Store, Writer, open_read_store
-from projections import balances, billing, declines, notices, tickets
+from projections import balances, billing, declines, notices, queue_model, tickets
 from projections.model import PoisonedEvent, ReadModel, Rows, Stream
 
-MODELS: dict[str, ReadModel] = {m.MODEL.name: m.MODEL for m in (balances, billing, tickets, declines, notices)}
+_MODULES = (balances, billing, tickets, queue_model, declines, notices)
+MODELS: dict[str, ReadModel] = {module.MODEL.name: module.MODEL for module in _MODULES}
 BATCH = 2000
 _POLL_SECONDS = 0.02
 _POSITIONS = "r_positions"

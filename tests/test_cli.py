@@ -165,7 +165,7 @@ def test_projections_rebuild_check_and_report(cli: Cli) -> None:
     sold_and_paid(cli)
     cli("ticket", "open", "C-1", "T-1", "--request", "general", "--priority", "low")
     states = answer(cli("projections", "catch-up", "--json"))["projections"]
-    assert [s["projection"] for s in states] == ["balances", "billing", "declines", "notices", "tickets"]
+    assert [s["projection"] for s in states] == ["balances", "billing", "declines", "notices", "queue", "tickets"]
     assert all(s["lag"] == 0 for s in states)
     assert cli("projections", "rebuild").exit_code == 0
     assert answer(cli("projections", "rebuild", "--check", "--json")) == {"ok": True, "differences": {}}

@@ -1,0 +1,193 @@
+"""Warnings on a case: half, three quarters, nine tenths of the limit are used up, and all of it, without an answer.
+
+They follow from the case's facts by rule, each dated at its own instant, so they are the same whether a job ran on
+time or not; recording them is what lets somebody be told. Imported history gets none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
+
+from ledger import facts as f
+from ledger.application import Ledger
+from ledger.catalogue import Catalogue
+from ledger.errors import LedgerError
+from ledger.rules import sla
+from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.subscriptions import FAR, local_day
+from ledger.store import IntegrityError, Recorded
+from ledger.ticket import Ticket, ticket_stream
+
+PERCENTS = (50, 75, 90, 100)
+TOO_OLD = timedelta(days=7)  # what was due longer ago is history, and no news to anybody
+BATCH = 200
+ALWAYS = "24x7@1"
+
+
+class Governed(NamedTuple):
+    """A due instant, from when until when it was the promise, and what it was counted from and in."""
+
+    since: str
+    until: str
+    start: str
+    due_at: str
+    calendar: str
+
+
+def governed(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[Governed]:
+    """Return every due instant that a case has had, in the order in which they governed."""
+    spans: list[Governed] = []
+    for move in clock.moves:
+        if move.before == move.after:
+            continue
+        if spans and spans[-1].until == FAR:
+            spans[-1] = spans[-1]._replace(until=move.at)
+        if not move.after:  # it left compliance
+            continue
+        restored = move.cause == "joined" and bool(spans) and move.after == clock.first_due
+        start = clock.started_at if restored or move.cause == "lowered" else move.at
+        calendar = spans[0].calendar if restored else _calendar(facts, clock, move, start, catalogue)
+        spans.append(Governed(move.at, FAR, start, move.after, calendar))
+    return spans
+
+
+def _calendar(facts: Sequence[f.TicketFact], clock: sla.Clock, move: sla.Move, start: str, catalogue: Catalogue) -> str:
+    """Return the calendar that a promise was counted in: what the opening says, else the one that gives its due."""
+    opened = clock.opened
+    if move.cause == "opened":
+        return opened.calendar or ALWAYS
+    if move.cause == "joined":
+        named = [x.calendar for x in facts if isinstance(x, f.TicketReclassified) and x.occurred_at == move.at]
+        if named and named[-1]:
+            return named[-1]
+    day = local_day(opened.occurred_at, opened.zone)
+    policy = opened.policy or catalogue.target(move.level, move.priority, day).policy
+    target = catalogue.target_of(policy, move.level, move.priority, day)
+    # Which calendars were assigned stands in another stream: a read model tells by the due instant which one it was.
+    for reference in (target.calendar, opened.calendar, *sorted(catalogue.calendars)):
+        if reference and _due(catalogue, reference, start, target.limit_us) == move.after:
+            return reference
+    return target.calendar
+
+
+def _due(catalogue: Catalogue, reference: str, start: str, limit_us: int) -> str:
+    try:
+        return to_iso(catalogue.calendar(reference).due(from_iso(start), limit_us))
+    except LedgerError:  # it is never open long enough
+        return ""
+
+
+def warnings(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[f.TicketWarned]:
+    """Return the warnings of a case, past and to come, in order; none once it was answered, resolved or excluded."""
+    if clock.opened.source.startswith("import"):
+        return []
+    excluded = (x.occurred_at for x in facts if isinstance(x, f.TicketExcluded))
+    left = min(excluded, default=FAR)
+    answered = clock.responded_at or FAR
+    return [
+        f.TicketWarned(
+            customer_no=clock.opened.customer_no,
+            ticket_no=clock.opened.ticket_no,
+            occurred_at=at,
+            by="ledger",
+            source="rule",
+            key=f"{clock.opened.ticket_no}:{span.due_at}:{percent}",
+            percent=percent,
+            due_at=span.due_at,
+        )
+        for span in governed(facts, clock, catalogue)
+        for percent, at in _instants(span, catalogue)
+        # An answer at the due instant itself is a breach.
+        if span.since <= at < span.until and at < left and (at < answered or (percent == 100 and at == answered))
+    ]
+
+
+def _instants(span: Governed, catalogue: Catalogue) -> Iterator[tuple[int, str]]:
+    calendar, start = catalogue.calendar(span.calendar), from_iso(span.start)
+    total = calendar.elapsed_us(start, from_iso(span.due_at))
+    for percent in PERCENTS:
+        share = -(-total * percent // 100)
+        yield percent, span.due_at if percent == 100 else to_iso(calendar.due(start, share))
+
+
+# --- recording -------------------------------------------------------------------------------------------------------
+
+
+class Warned(NamedTuple):
+    """What was appended on one case, its stream's version, and the instant of its next warning (FAR: none)."""
+
+    version: int
+    facts: int
+    next_at: str
+
+
+def sweep(ledger: Ledger, numbers: Sequence[str], *, now: str) -> dict[str, Warned]:
+    """Append the warnings that these cases lack and that fell due by `now`, in order; return what comes next on each.
+
+    Nothing that was due more than seven days ago. Again, late or twice at once: nothing more is appended.
+    """
+    found: dict[str, Warned] = {}
+    for start in range(0, len(numbers), BATCH):
+        part = numbers[start : start + BATCH]
+        try:
+            found |= _together(ledger, part, now)
+        except IntegrityError:  # another writer was faster on one of them
+            for number in part:
+                found |= _alone(ledger, number, now)
+    return found
+
+
+def standing(ledger: Ledger, number: str, *, now: str) -> Warned:
+    """Say when the next warning on a case is due, or is lacking, as the log has it."""
+    case, catalogue = ledger.ticket(number, must_exist=False), ledger.policy()
+    return Warned(case.version, 0, _next(_lacking(case, catalogue), now))
+
+
+def _alone(ledger: Ledger, number: str, now: str) -> Mapping[str, Warned]:
+    while True:
+        try:
+            return _together(ledger, [number], now)
+        except IntegrityError:
+            continue  # whoever won has written: each turn sees more of it
+
+
+def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Warned]:
+    since, catalogue = to_iso(from_iso(now) - TOO_OLD), ledger.policy()
+    found: dict[str, Warned] = {}
+    rows: list[Recorded] = []
+    for case in _load(ledger, numbers):
+        lacking = _lacking(case, catalogue)
+        new = [fact for fact in lacking if since < fact.occurred_at <= now]
+        rows += case.rows(*new)
+        rest = [fact for fact in lacking if fact.occurred_at > now]
+        found[case.number] = Warned(case.version + len(new), len(new), _next(rest, now))
+    if rows:
+        rows.sort(key=lambda row: row.fact.occurred_at)
+        # A job may run as if it were earlier: the stamp says when it was written.
+        ledger._append(rows, max(now, ledger.clock.now()), None, {})
+    return found
+
+
+def _load(ledger: Ledger, numbers: Sequence[str]) -> Iterator[Ticket]:
+    streams = {ticket_stream(number): number for number in numbers}
+    rows = ledger.store.rows_of_streams(list(streams), ledger.store.last_position())
+    for stream, group in groupby(rows, key=attrgetter("stream")):
+        events = [Recorded(r.stream, r.version, f.decode(r.topic, r.state), r.recorded_at, r.position) for r in group]
+        yield Ticket(streams[stream], events)
+
+
+def _lacking(case: Ticket, catalogue: Catalogue) -> list[f.TicketWarned]:
+    clock = sla.run(case.facts, FAR, case.recorded)
+    if clock is None:
+        return []
+    recorded = {fact.key for fact in case.facts if isinstance(fact, f.TicketWarned)}
+    return [fact for fact in warnings(case.facts, clock, catalogue) if fact.key not in recorded]
+
+
+def _next(lacking: Sequence[f.TicketWarned], now: str) -> str:
+    since = to_iso(from_iso(now) - TOO_OLD)
+    return min((fact.occurred_at for fact in lacking if fact.occurred_at > since), default=FAR)
