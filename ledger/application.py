@@ -163,7 +163,11 @@ class Ledger(Cashier):
     def _decide(self, name: str, account: Account, values: Answer, asked: Asked) -> plans.Decided:
         if name == "document.certify":
             known = documents.documents(self.store, account, FAR, None)
-            return documents.certify(account, values, asked, [one["document"] for one in known])
+            decided = documents.certify(account, values, asked, [one["document"] for one in known])
+            for event in self.store.select_events(plans.reference_stream("fel", values["uuid"])):
+                used = f.decode(event.topic, event.state)
+                raise Conflict("uuid_used", uuid=values["uuid"], account=used.customer_no)
+            return decided
         return _ACCOUNT_DECISIONS[name](account, values, asked, self.catalogue)
 
     def _close_month(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
