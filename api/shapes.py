@@ -9,6 +9,7 @@ from __future__ import annotations
 from api.shape_kinds import Schema, many, or_null, record
 from api.shapes_queue import QUEUE
 from api.shapes_reports import PUBLISH, REPORTS
+from api.shapes_whatif import WHAT_IF
 from ledger.commands import COMMANDS
 
 _SPAN = record(**{"from": "instant", "until": "instant"})
@@ -333,4 +334,4 @@ def shapes() -> dict[str, Schema]:
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS | QUEUE
+    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF

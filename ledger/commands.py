@@ -28,6 +28,7 @@ from ledger.command import (
 from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
 from ledger.commands_queue import QUEUE_QUESTIONS
 from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
+from ledger.commands_whatif import WHATIF_QUESTIONS
 from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.sla import CHANNELS, PRIORITIES
@@ -191,6 +192,7 @@ QUESTIONS = {
         *BILLING_QUESTIONS,
         *QUEUE_QUESTIONS,
         *SLA_QUESTIONS,
+        *WHATIF_QUESTIONS,
     )
 }
 

@@ -53,7 +53,7 @@ def _money(history: History, story: Story, billing: Answer, payments: Answer, wh
     told_pays: dict[str, dict[str, int]] = {n: {} for n in story.money if not n.startswith("excess")}
     for charge in story.charges.values():
         for name, part in charge.parts:
-            if name in told_pays:
+            if name in told_pays and part:
                 told_pays[name][charge.name] = told_pays[name].get(charge.name, 0) + part
     assert pays == told_pays, (where, "pays", pays, told_pays)
     made = sorted((history.bare(a["charge"]), a["asked_at"], a["state"]) for a in payments["attempts"])

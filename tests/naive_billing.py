@@ -249,7 +249,7 @@ class Story:
             self.spend(at)
         if charge.open and not self.due(charge):
             past_due = any(p.owed == charge.name and p.state == "past_due" for p in self.plans)
-            if (charge.credited or charge.written_off) and not past_due:
+            if (charge.credited or charge.written_off) and charge.times and not past_due:
                 charge.open = False
             else:
                 self.settle(charge, at)

@@ -35,7 +35,7 @@ class Cashier:
     def pass_time(self, since: datetime, to: datetime) -> None:
         """Let attempts and look-ups happen on the way: each local midnight, and each look at what has no answer."""
         now = since
-        if self.active and any(at <= now for _charge, at in self._all_due(tell(self.told, now), now)):
+        if self.active and self._due_now(now):
             self.collect(now)  # what became due without a command that asks the gateway
         while True:
             looks = [look for look in (self._next_look(name, now) for name in self._open(now)) if look <= to]
@@ -66,6 +66,10 @@ class Cashier:
     def _open(self, now: datetime) -> list[str]:
         return [name for name, made in tell(self.told, now).attempts.items() if made["outcome"] == "open"]
 
+    def awaits(self, now: datetime) -> bool:
+        """Whether the gateway owes an answer."""
+        return bool(self._open(now))
+
     def _next_look(self, attempt: str, now: datetime) -> datetime:
         at, pause = self._asked_at(attempt), MINUTE
         while (at := at + pause) <= now:
@@ -74,6 +78,9 @@ class Cashier:
 
     def _asked_at(self, attempt: str) -> datetime:
         return next(t.at for t in self.told if t.what == "attempt" and t.words["name"] == attempt)
+
+    def _due_now(self, now: datetime) -> bool:
+        return any(at <= now for _charge, at in self._all_due(tell(self.told, now), now))
 
     def _all_due(self, story: Story, now: datetime) -> list[tuple[Charge, datetime]]:
         found = [(charge, self._due(story, charge, now)) for charge in story.charges.values()]

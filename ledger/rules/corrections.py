@@ -59,7 +59,8 @@ class Corrections(Changes):
             self._spend_credit(at)
         if charge.id not in self.open or charge.due:
             return
-        if (charge.credited or charge.written_off) and charge.id not in self.past_due():
+        given_up = charge.credited or charge.written_off
+        if given_up and charge.times_paid and charge.id not in self.past_due():
             del self.open[charge.id]
         else:
             self._settle(charge, at)

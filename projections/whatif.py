@@ -1,0 +1,161 @@
+"""What would have been: every verdict under other limits, calendars, holidays, zones or pausing. Writes nothing.
+
+Each scenario is counted over all cases at once: a table before and after by level and priority, and the flips: the
+cases whose verdict changes, with both due instants. Exclusions and approved revisions stand under every policy.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Tally
+from collections.abc import Iterator, Sequence
+from functools import partial
+from heapq import nsmallest
+from typing import Any
+
+from ledger.application import Ledger
+from ledger.errors import Malformed
+from ledger.rules.instants import show
+from ledger.rules.sla import Clock
+from ledger.rules.subscriptions import FAR
+from ledger.scenarios import CELLS, Cell, Scenario, show_limit
+from projections.whatif_cases import Group, Moved, Scope, read, verdict
+from projections.whatif_count import Counts, Outcome, counts_before, evaluate, judged
+from projections.whatif_policy import Policy, Terms
+from projections.whatif_search import Search
+
+Answer = dict[str, Any]
+VERDICTS = ("met", "breached", "open", "excluded")
+_FLIPS = 20
+
+
+def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
+    """Answer question `what_if`: what each scenario changes, its flips, warnings; an aim's limit, curves if asked."""
+    scenarios = _scenarios(values)
+    if ("aim" in values) != ("for" in values):
+        missing = "for" if "aim" in values else "aim"
+        raise Malformed(missing, None, "remedy_missing")
+    catalogue = ledger.policy()
+    policies = [Policy(scenario, catalogue) for scenario in scenarios]
+    raw = bool(values.get("raw"))
+    waits = any(scenario.pause for scenario in scenarios)
+    asked_at = at if "at" in values or "known_at" in values else ""
+    known_at = values.get("known_at", "")
+    scope = Scope(at, values.get("from") or "", values.get("to") or "", asked_at, known_at, raw, waits)
+    cases = read(ledger, scope)
+    before = counts_before(cases, scope)
+    most = values.get("flips", _FLIPS)
+    outcomes = [evaluate(cases, policy, scope) for policy in policies]
+    zone = catalogue.zone
+    found: Answer = {"at": show(at, zone), "position": cases.position, "raw": raw}
+    found |= {"from": values.get("from"), "to": values.get("to"), "cases": sum(n.total() for n in before.values())}
+    found["scenarios"] = [_shown(outcome, before, scope, most) for outcome in outcomes]
+    search = partial(Search, cases, scope)
+    if "aim" in values:
+        found["aim"] = search(policies[0]).aim(values["for"], values["aim"])
+    if values.get("curve"):
+        found["curves"] = search(policies[0]).curves([values["for"]] if "for" in values else list(before))
+    return found
+
+
+def _scenarios(values: Answer) -> list[Scenario]:
+    """Return the scenarios asked for: those of `scenarios`, or the one that the other fields make."""
+    own: Answer = {
+        name: values[name] for name in ("limits", "calendars", "holidays", "zone", "define") if name in values
+    }
+    own |= {"pause": values["pause"] == "waiting"} if "pause" in values else {}
+    if "scenarios" not in values:
+        return [Scenario("what-if", **own)]
+    for name, value in own.items():
+        raise Malformed(name, str(value), "remedy_one_or_many")
+    several: list[Scenario] = values["scenarios"]
+    return several
+
+
+# --- as it is told --------------------------------------------------------------------------------------------
+
+
+def share(counts: Tally[str]) -> str | None:
+    """Return met of met and breached in per cent, cut to hundredths: 100.00 only where none was breached."""
+    decided = counts["met"] + counts["breached"]
+    if not decided:
+        return None
+    hundredths = counts["met"] * 10_000 // decided
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
+def _figures(counts: Tally[str]) -> Answer:
+    return {"total": counts.total(), **{name: counts[name] for name in VERDICTS}, "share": share(counts)}
+
+
+def _shown(outcome: Outcome, before: Counts, scope: Scope, most: int) -> Answer:
+    policy, after = outcome.policy, outcome.after
+    warnings = [w for name in sorted(outcome.touched) for w in policy.warnings(name, outcome.touched[name])]
+    cells = [cell for cell in CELLS if cell in before or cell in after]
+    none: Tally[str] = Tally()
+    totals = [sum(counts.values(), Tally()) for counts in (before, after)]
+    return {
+        "scenario": policy.scenario.name,
+        **policy.changes(),
+        "rows": [
+            {
+                "level": cell[0],
+                "priority": cell[1],
+                "before": _figures(before.get(cell, none)),
+                "after": _figures(after.get(cell, none)),
+            }
+            for cell in cells
+        ],
+        "totals": {"before": _figures(totals[0]), "after": _figures(totals[1])},
+        "changed": dict(sorted(outcome.kinds.items())),
+        "flips_total": outcome.kinds.total(),
+        "flips": [flip() for _started, _ticket, flip in nsmallest(most, _flips(outcome, scope), key=lambda f: f[:2])],
+        "warnings": [*policy.idle(), *warnings],
+    }
+
+
+def _flips(outcome: Outcome, scope: Scope) -> Iterator[tuple[str, str, Any]]:
+    """Yield when each case began, its number, and what tells of it: only those shown are worked out."""
+    for group, own, new, places in outcome.plain:
+        for i in places:
+            row = group.rows[i]
+            yield row[6], row[1], partial(_plain_flip, group, row, own, new, group.in_time[i])
+    for moved, clock in outcome.moved:
+        yield clock.started_at, moved.ticket, partial(_moved_flip, moved, clock, outcome.policy, scope)
+
+
+def _plain_flip(group: Group, row: Sequence[Any], own: Terms, new: Terms, before: bool) -> Answer:
+    zone = row[12]
+    cell = group.level, group.priority
+    return {
+        "ticket": row[1],
+        "started_at": show(row[6], zone),
+        "responded_at": show(row[8], zone) if row[8] else None,
+        "before": _side(cell, own, row[7], verdict(tuple(row), before), zone),
+        "after": _side(cell, new, new.due(row[6], []), verdict(tuple(row), not before), zone),
+    }
+
+
+def _moved_flip(moved: Moved, clock: Clock, policy: Policy, scope: Scope) -> Answer:
+    zone, sides = moved.zone, []
+    for one, present in ((moved.clock, True), (clock, False)):
+        cell = (one.verdict_level or one.first_limit[0], one.verdict_priority or one.first_limit[1])
+        terms = (policy.own if present else policy.terms)(moved.policy, *cell, moved.day)
+        sides.append(_side(cell, terms, one.due_at, judged(one, scope), zone))
+    return {
+        "ticket": moved.ticket,
+        "started_at": show(clock.started_at, zone),
+        "responded_at": show(clock.counted_at, zone) if clock.counted_at else None,
+        "before": sides[0],
+        "after": sides[1],
+    }
+
+
+def _side(cell: Cell, terms: Terms, due_at: str, found: str, zone: str) -> Answer:
+    return {
+        "level": cell[0],
+        "priority": cell[1],
+        "limit": show_limit(terms.limit_us),
+        "calendar": terms.name,
+        "due_at": show(due_at, zone) if due_at and due_at < FAR else None,
+        "verdict": found,
+    }
