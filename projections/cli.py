@@ -1,4 +1,4 @@
-"""`supportledger projections status|catch-up|rebuild` and `supportledger sla report`."""
+"""`supportledger projections status|catch-up|rebuild`, and the group `sla`, whose commands stand beside this file."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ import click
 
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
-from ledger.cli_show import progress_bar, show_record, show_rows
-from ledger.fields import Date
+from ledger.cli_show import progress_bar, show_rows
 from ledger.texts import text
-from projections import cli_queue, compliance
+from projections import cli_queue, cli_reports
 from projections.projector import Projector
 from projections.rebuild import check, rebuild
 
@@ -23,6 +22,7 @@ def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(projections_group)
     root.add_command(sla_group)
+    cli_reports.register(sla_group)
     cli_queue.register(sla_group)
 
 
@@ -111,30 +111,3 @@ def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> Non
 @click.group("sla")
 def sla_group() -> None:
     """Cumplimiento de respuesta · response compliance."""
-
-
-@sla_group.command("report")
-@click.option("--by", default="level,priority", show_default=True, help=", ".join(compliance.BY))
-@click.option("--from", "since", metavar="YYYY-MM-DD", help="apertura desde · opened from")
-@click.option("--to", "until", metavar="YYYY-MM-DD", help="apertura hasta, inclusive · opened to, included")
-@click.option("--raw", is_flag=True, help="sin exclusiones · ignoring exclusions")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_context
-def report(ctx: click.Context, by: str, since: str | None, until: str | None, raw: bool, as_json: bool) -> None:
-    """Cumplidos, incumplidos, abiertos, excluidos · met, breached, open, excluded."""
-    first = Date().parse(since, "from") if since is not None else ""
-    last = Date().parse(until, "to") if until is not None else ""
-    with projector_of(ctx) as (ledger, projector):
-        projector.catch_up(["tickets"])
-        rows = compliance.report(
-            projector.read,
-            [name.strip() for name in by.split(",") if name.strip()],
-            now=ledger.clock.now(),
-            since=first,
-            until=last,
-            raw=raw,
-        )
-    if as_json:
-        show_record({"rows": rows}, ctx.obj["lang"], True)
-    else:
-        show_rows(rows, ctx.obj["lang"])

@@ -1,0 +1,165 @@
+"""`supportledger sla report|publish|published|monthly`: figures on a screen, in files, frozen, sent to a customer."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from ledger.application import Caller
+from ledger.cli_context import ledger_of
+from ledger.cli_show import label, show_record, show_rows
+from ledger.commands_sla import REPORT_BY
+from ledger.errors import Malformed
+from ledger.fields import Instant, Month, Text
+from ledger.rules.grants import LEVELS
+from ledger.rules.sla import PRIORITIES
+from ledger.settings import language
+from ledger.texts import text
+from projections.exports import readable, to_csv, to_xlsx, with_totals
+from projections.monthly import monthly
+from projections.published import differing
+
+FORMATS = ("table", "csv", "xlsx", "json")
+_OUT = click.File("wb", lazy=True, atomic=True)
+
+
+def register(sla: click.Group) -> None:
+    """Add this module's commands to the group `sla`."""
+    for command in (report, publish, published, monthly_command):
+        sla.add_command(command)
+
+
+@click.command("report")
+@click.option("--by", default="level,priority", show_default=True, help=", ".join(REPORT_BY))
+@click.option("--from", "from_", metavar="YYYY-MM-DD", help="apertura desde · opened from")
+@click.option("--to", metavar="YYYY-MM-DD", help="apertura hasta, inclusive · opened to, included")
+@click.option("--at", metavar="RFC3339", help="lo que era cierto entonces · what was true then")
+@click.option("--known-at", metavar="RFC3339", help="lo que se sabía entonces · what was known then")
+@click.option("--raw/--adjusted", default=None, help="sin exclusiones ni revisiones · without exclusions, revisions")
+@click.option("--breaches", is_flag=True, default=None, help="los incumplidos, uno por uno · one by one")
+@click.option("--level", type=click.Choice(LEVELS))
+@click.option("--priority", type=click.Choice(PRIORITIES))
+@click.option("--customer", help="solo esta cuenta · this account only")
+@click.option("--agent", help="solo este agente · this agent only")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
+@click.option("--out", type=_OUT, help="archivo · file; csv con --breaches: solo ellos · with it: these alone")
+@click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def report(
+    ctx: click.Context, /, form: str | None, out: BinaryIO | None, bom: bool, as_json: bool, **given: Any
+) -> None:
+    """Cumplidos, incumplidos, abiertos, excluidos y tiempos · met, breached, open, excluded, and times."""
+    form = "json" if as_json else form or _format_of(out)
+    values = {name.rstrip("_"): value for name, value in given.items() if value is not None}
+    with ledger_of(ctx) as ledger:
+        answer = ledger.ask("report", values)
+    lang = ctx.obj["lang"]
+    if form == "table":
+        _show(answer, lang, dated="at" in values or "known_at" in values)
+    elif form == "csv":
+        table = answer["breaches"] if "breaches" in answer else with_totals(answer, "total")
+        _deliver(to_csv(table, bom=bom), out)
+    elif form == "json":
+        _deliver(json.dumps(answer, ensure_ascii=False).encode() + b"\n", out)
+    else:
+        if out is None:
+            raise Malformed("out", None, "remedy_missing")
+        _deliver(to_xlsx(_sheets(answer, lang), lang), out)
+
+
+def _format_of(out: BinaryIO | None) -> str:
+    """Return the format that a file's name says, `table` without a file."""
+    if out is None:
+        return "table"
+    ending = Path(out.name).suffix.lower().removeprefix(".")
+    if ending not in FORMATS[1:]:
+        raise Malformed("format", ending, "remedy_choice", words=", ".join(FORMATS[1:]))
+    return ending
+
+
+def _show(answer: dict[str, Any], lang: str, *, dated: bool) -> None:
+    if dated:
+        show_record({name: answer[name] for name in ("at", "known_at")}, lang, False)
+        click.echo()
+    show_rows([readable(row) for row in with_totals(answer, text("label_totals", lang))], lang)
+    if "breaches" in answer:
+        click.echo(f"\n{text('label_breaches', lang)}")
+        show_rows([readable(row) for row in answer["breaches"]], lang)
+
+
+def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]]:
+    asked = {name: value for name, value in answer.items() if name not in ("rows", "totals", "breaches")}
+    sheets = {label("report", lang): with_totals(answer, text("label_totals", lang))}
+    if "breaches" in answer:
+        sheets[label("breaches", lang)] = answer["breaches"]
+    return {**sheets, label("asked_for", lang): [asked]}
+
+
+def _deliver(content: bytes, out: BinaryIO | None) -> None:
+    """Write to the file, or to standard output as it is."""
+    if out is not None:
+        with out:
+            out.write(content)
+    else:
+        click.echo(content, nl=False)
+
+
+@click.command("publish")
+@click.argument("month")
+@click.option("--by", default="operator", show_default=True, help="quién publica · who publishes")
+@click.option("--at", metavar="RFC3339", help="cuándo · when")
+@click.option("--reason", help="por qué, si se fecha atrás · why, if dated back")
+@click.option("--key", help="clave de idempotencia · idempotency key")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def publish(
+    ctx: click.Context, /, month: str, by: str, at: str | None, reason: str | None, key: str | None, as_json: bool
+) -> None:
+    """Publicar un mes terminado: sus cifras quedan fijas · publish a month that is over; its figures stay."""
+    with ledger_of(ctx) as ledger:
+        answer = ledger.execute(
+            "report.publish",
+            {"month": month},
+            caller=Caller(by=by, source="console"),
+            at=None if at is None else Instant().parse(at, "at"),
+            reason="" if reason is None else Text(500).parse(reason, "reason"),
+            key=key or "",
+        )
+    show_record(answer, ctx.obj["lang"], as_json)
+
+
+@click.command("published")
+@click.argument("month")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def published(ctx: click.Context, /, month: str, as_json: bool) -> None:
+    """Lo publicado junto a lo que se sabe hoy, y las diferencias · published beside known now, and why it differs."""
+    with ledger_of(ctx) as ledger:
+        answer = ledger.ask("published", {"month": month})
+    lang = ctx.obj["lang"]
+    if as_json:
+        show_record(answer, lang, True)
+        return
+    show_record({name: value for name, value in answer.items() if not isinstance(value, list)}, lang, False)
+    for name, heading in (("published", "published"), ("now", "known_now")):
+        click.echo(f"\n{label(heading, lang)}")
+        show_rows([readable(row) for row in answer[name]], lang)
+    click.echo(f"\n{label('differences', lang)}")
+    show_rows(list(differing(answer)), lang)
+
+
+@click.command("monthly")
+@click.argument("account")
+@click.argument("month")
+@click.option("--lang", type=click.Choice(["es_GT", "es", "en"]), help="si falta, el de la cuenta · the account's")
+@click.option("--out", type=_OUT, help="archivo HTML · HTML file")
+@click.pass_context
+def monthly_command(ctx: click.Context, /, account: str, month: str, lang: str | None, out: BinaryIO | None) -> None:
+    """Informe mensual para un cliente, en HTML que se imprime bien · a customer's monthly report as printable HTML."""
+    with ledger_of(ctx) as ledger:
+        page = monthly(ledger, account, Month().parse(month, "month"), language(lang) if lang else "")
+    _deliver(page.encode(), out)
