@@ -126,6 +126,15 @@ def test_a_cancellation_typed_after_a_renewal_over_a_chargeback_raises_no_renewa
     assert (desk.state(), states(desk)) == ("cancelled", {"S1-p": "voided"})
 
 
+def test_cancelled_after_the_end_of_a_period_taken_back_it_ends_at_once(desk: Desk) -> None:
+    """(It used to stay past due until grace was over.)"""
+    may(desk).at("2026-05-30 10:00")
+    reverse(desk, "P1")
+    desk.at("2026-06-01 10:00")
+    desk.do("plan.cancel", account="C-100", ends="2026-06-01", by=BEATRIZ, reason="lo pidió")
+    assert (desk.state(), states(desk)) == ("cancelled", {"S1-p": "voided"})
+
+
 def test_a_quote_ends_before_the_money_of_an_abandoned_add_on_is_free(desk: Desk) -> None:
     """Both at one midnight: that money is of the next day."""
     desk.at("2026-05-01 10:00").sell(level="advanced").addon(level="corporate", paid=False).pay(amount="1000.00")

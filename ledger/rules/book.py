@@ -135,7 +135,9 @@ class Book(Corrections):
         sub.ends_on = ends.isoformat()
         sub.undoes = fact.undoes
         unpaid_boundary = sub.awaits_renewal and ends == sub.next_renewal()
-        if unpaid_boundary or (sub.state == "pending" and ends <= local_day(fact.occurred_at, self.zone)):
+        # Of a period that was taken back the end may lie behind: nothing of the plan runs any more.
+        behind = sub.state in ("pending", "past_due") and ends <= local_day(fact.occurred_at, self.zone)
+        if unpaid_boundary or (behind and not sub.awaits_renewal):
             sub.unpaid = sub.unpaid or sub.charge
             self._end(sub, "cancelled", fact.occurred_at)
 
