@@ -7,6 +7,7 @@ ends in `?`; a kind that ends in `?` may be null.
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_explain import EXPLAIN
 from api.shapes_queue import QUEUE
 from api.shapes_reports import PUBLISH, REPORTS
 from api.shapes_whatif import WHAT_IF
@@ -334,4 +335,4 @@ def shapes() -> dict[str, Schema]:
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | _LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF
+    return found | _QUESTIONS | EXPLAIN | _LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF

@@ -26,6 +26,7 @@ from ledger.command import (
     need,
 )
 from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
+from ledger.commands_explain import EXPLAIN_QUESTIONS
 from ledger.commands_queue import QUEUE_QUESTIONS
 from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
 from ledger.commands_whatif import WHATIF_QUESTIONS
@@ -190,6 +191,7 @@ QUESTIONS = {
         Question("billing", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/billing"),
         Question("history", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/history"),
         *BILLING_QUESTIONS,
+        *EXPLAIN_QUESTIONS,
         *QUEUE_QUESTIONS,
         *SLA_QUESTIONS,
         *WHATIF_QUESTIONS,

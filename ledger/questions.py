@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from ledger import answers, documents, policies, serving
+from ledger import answers, documents, explaining, policies, serving
 from ledger import ticket as cases
 from ledger.account import QUESTION, Account, Accounts, Asked
 from ledger.catalogue import Catalogue
@@ -48,6 +48,8 @@ class Questions:
             return self._coverage(values, at, now)
         if name == "ticket":
             return self._ticket(values, at)
+        if name == "explain":
+            return self._explanation(values, at)
         if name == "history":
             return history(self.store, values["account"], at, self._known(values))
         if name == "preview":
@@ -113,6 +115,11 @@ class Questions:
         if clock is None:
             raise NotFound("unknown_ticket", ticket=values["ticket"])
         return answers.ticket(clock, at)
+
+    def _explanation(self, values: Answer, at: str) -> Answer:
+        case = self.ticket(values["ticket"], position=self._known(values))
+        known_at, agent = values.get("known_at", ""), values.get("agent", "")
+        return explaining.explanation(case, self.policy(), at, known_at=known_at, agent=agent)
 
     def ticket(self, number: str, *, must_exist: bool = True, position: int | None = None) -> cases.Ticket:
         """Return a case from its stream (the prefix up to `position`); NotFound unless it may be missing."""

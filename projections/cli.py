@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import click
 
+from ledger import cli_explain
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_rows
@@ -22,6 +23,7 @@ def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(projections_group)
     root.add_command(sla_group)
+    cli_explain.register(sla_group)
     cli_reports.register(sla_group)
     cli_queue.register(sla_group)
 

@@ -202,7 +202,7 @@ def _others(
     higher = LEVELS[LEVELS.index(clock.verdict_level) + 1 :] if clock.verdict_level else ()
     for level in higher[:1]:
         yield from _promised("level", level, standing, at, _promise(terms, level=level))
-    if len(known) > len(standing):
+    if any(_could_matter(fact, clock) for fact, _when in known[len(standing) :]):
         yield _other("late_facts", "", "", sla.run([fact for fact, _when in known], at), at)
 
 
