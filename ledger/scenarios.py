@@ -95,11 +95,17 @@ def parse_limits(value: Any, place: str) -> dict[Cell, int]:
 
 
 def parse_calendars(value: Any, place: str) -> dict[Cell, str]:
-    """Return calendars by level and priority; one name alone counts for all of them."""
-    if isinstance(value, str) and "=" not in value:
-        return dict.fromkeys(CELLS, _named(value, place))
-    pairs = _pairs(value, place)
-    return {parse_cell(name, place): _named(given, f"{place}.{name}") for name, given in pairs.items()}
+    """Return calendars by level and priority; one name alone counts for all that are not named."""
+    everywhere: list[str] = []
+    if isinstance(value, str):
+        parts = [part.strip() for part in value.split(",")]
+        everywhere = [_named(part, place) for part in parts if "=" not in part]
+        value = ",".join(part for part in parts if "=" in part)
+        if len(everywhere) > 1:
+            raise Malformed(place, everywhere[1], "remedy_twice")
+    pairs = _pairs(value, place) if value or not everywhere else {}
+    found = {parse_cell(name, place): _named(given, f"{place}.{name}") for name, given in pairs.items()}
+    return dict.fromkeys(CELLS, everywhere[0]) | found if everywhere else found
 
 
 def _named(value: Any, place: str) -> str:
@@ -198,7 +204,11 @@ def parse_text(text: str, name: str, place: str) -> Scenario:
 
 def parse_scenarios(value: Any, place: str) -> list[Scenario]:
     """Return the scenarios of {"name": {…}, …}, of its JSON text, or of `NAME:basic/high=1h;NAME:…`."""
-    if isinstance(value, str) and not value.lstrip().startswith("{"):
+    if isinstance(value, list) and all(isinstance(one, Scenario) for one in value):  # the command line has read them
+        found = value
+        if len({one.name for one in found}) < len(found):
+            raise Malformed(place, ", ".join(one.name for one in found), "remedy_twice")
+    elif isinstance(value, str) and not value.lstrip().startswith("{"):
         parts = [part.partition(":") for part in value.split(";") if part.strip()]
         if len({name.strip() for name, _colon, _text in parts}) < len(parts):
             raise Malformed(place, value, "remedy_twice")

@@ -14,7 +14,7 @@ from ledger.application import Ledger
 from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_rows
 from ledger.texts import text
-from projections import cli_queue, cli_reports
+from projections import cli_queue, cli_reports, cli_whatif
 from projections.projector import Projector
 from projections.rebuild import check, rebuild
 
@@ -26,6 +26,7 @@ def register(root: click.Group) -> None:
     cli_explain.register(sla_group)
     cli_reports.register(sla_group)
     cli_queue.register(sla_group)
+    cli_whatif.register(sla_group)
 
 
 @contextlib.contextmanager

@@ -49,6 +49,8 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     found: Answer = {"at": show(at, zone), "position": cases.position, "raw": raw}
     found |= {"from": values.get("from"), "to": values.get("to"), "cases": sum(n.total() for n in before.values())}
     found["scenarios"] = [_shown(outcome, before, scope, most) for outcome in outcomes]
+    if values.get("explain"):
+        _explain(ledger, found["scenarios"], values)
     search = partial(Search, cases, scope)
     if "aim" in values:
         found["aim"] = search(policies[0]).aim(values["for"], values["aim"])
@@ -148,6 +150,14 @@ def _moved_flip(moved: Moved, clock: Clock, policy: Policy, scope: Scope) -> Ans
         "before": sides[0],
         "after": sides[1],
     }
+
+
+def _explain(ledger: Ledger, scenarios: Sequence[Answer], values: Answer) -> None:
+    """Put each shown case's explanation beside it: of the verdict as it is, as of the same time."""
+    times: Answer = {name: values[name] for name in ("at", "known_at") if name in values}
+    for scenario in scenarios:
+        for flip in scenario["flips"]:
+            flip["explained"] = ledger.ask("explain", {"ticket": flip["ticket"], **times})
 
 
 def _side(cell: Cell, terms: Terms, due_at: str, found: str, zone: str) -> Answer:

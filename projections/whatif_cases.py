@@ -21,7 +21,7 @@ from ledger.rules import sla
 from ledger.rules.calendars import Calendar
 from ledger.rules.grants import LEVELS
 from ledger.rules.subscriptions import FAR, local_day
-from ledger.rules.whatif import Counter, instant, micros
+from ledger.rules.whatif import Counter, micros
 from projections.model import Stream
 from projections.projector import Projector
 from projections.tickets import MODEL
@@ -69,7 +69,7 @@ class Group:
     ends: list[int] = field(default_factory=list)
     in_time: list[bool] = field(default_factory=list)
     before: Tally[str] = field(default_factory=Tally)
-    years: set[int] = field(default_factory=set)  # that its cases touch
+    years: set[int] = field(default_factory=set)  # from the first opening to the last response
     _elapsed: dict[Calendar, list[int]] = field(default_factory=dict)
 
     def close(self, now: str) -> None:
@@ -78,7 +78,8 @@ class Group:
         self.starts = [micros(row[6]) for row in self.rows]
         self.ends = [micros(row[8]) if row[8] else end for row in self.rows]
         self.in_time = [(row[8] or now) < row[7] for row in self.rows]
-        self.years = set(range(_year(min(self.starts, default=0)), _year(max(self.ends, default=0)) + 1))
+        known = [row[6] for row in self.rows] + [row[8] for row in self.rows if row[8]]
+        self.years = set(range(int(min(known, default=now)[:4]), int(max(known, default="0000")[:4]) + 1))
         self.before = self.settled + Tally(map(verdict, self.rows, self.in_time))
 
     def elapsed(self, calendar: Calendar) -> list[int]:
@@ -88,10 +89,6 @@ class Group:
             counter = Counter(calendar, min(self.starts, default=0), max(self.ends, default=0))
             found = self._elapsed[calendar] = counter.elapsed(self.starts, self.ends)
         return found
-
-
-def _year(us: int) -> int:
-    return instant(us).year
 
 
 def verdict(row: tuple[Any, ...], in_time: bool) -> str:

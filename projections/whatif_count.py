@@ -55,13 +55,13 @@ def evaluate(cases: Cases, policy: Policy, scope: Scope) -> Outcome:
     """Return what `policy` makes of the cases."""
     outcome = Outcome(policy)
     for group in cases.groups:
-        _plain(group, outcome)
+        _plain(group, outcome, scope.now)
     for moved in cases.moved:
         _folded(moved, outcome, scope)
     return outcome
 
 
-def _plain(group: Group, outcome: Outcome) -> None:
+def _plain(group: Group, outcome: Outcome, now: str) -> None:
     own, new = terms_of(group, outcome.policy)
     flips: list[int] = []
     if (new.limit_us, new.calendar) != (own.limit_us, own.calendar):
@@ -76,7 +76,10 @@ def _plain(group: Group, outcome: Outcome) -> None:
         change[becomes] += 1
     _add(outcome.after, (group.level, group.priority), change)
     outcome.plain.append((group, own, new, flips))
-    outcome.touched.setdefault(new.name, set()).update(group.years)
+    touched = outcome.touched.setdefault(new.name, set())
+    touched.update(group.years)
+    if not new.calendar.always:  # an unanswered case touches what lies before its due instant
+        touched.update(int(min(new.due(row[6], []), now)[:4]) for row in group.rows if not row[8])
 
 
 def terms_of(group: Group, policy: Policy) -> tuple[Terms, Terms]:
@@ -102,7 +105,7 @@ def _folded(moved: Moved, outcome: Outcome, scope: Scope) -> None:
         outcome.kinds[f"{was}_to_{becomes}"] += 1
         outcome.moved.append((moved, clock))
     name = moved_terms(moved, clock, outcome.policy).name
-    until = min(clock.counted_at or scope.now, scope.now)
+    until = min(clock.counted_at or clock.due_at or scope.now, scope.now)
     outcome.touched.setdefault(name, set()).update(range(int(clock.started_at[:4]), int(until[:4]) + 1))
 
 
