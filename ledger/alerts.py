@@ -28,6 +28,11 @@ BATCH = 200
 ALWAYS = "24x7@1"
 
 
+def oldest(now: str) -> str:
+    """Return the instant up to which warnings are too old to be recorded at `now`."""
+    return to_iso(from_iso(now) - TOO_OLD)
+
+
 class Governed(NamedTuple):
     """A due instant, from when until when it was the promise, and what it was counted from and in."""
 
@@ -156,7 +161,7 @@ def _alone(ledger: Ledger, number: str, now: str) -> Mapping[str, Warned]:
 
 
 def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Warned]:
-    since, catalogue = to_iso(from_iso(now) - TOO_OLD), ledger.policy()
+    since, catalogue = oldest(now), ledger.policy()
     found: dict[str, Warned] = {}
     rows: list[Recorded] = []
     for case in _load(ledger, numbers):
@@ -189,5 +194,5 @@ def _lacking(case: Ticket, catalogue: Catalogue) -> list[f.TicketWarned]:
 
 
 def _next(lacking: Sequence[f.TicketWarned], now: str) -> str:
-    since = to_iso(from_iso(now) - TOO_OLD)
+    since = oldest(now)
     return min((fact.occurred_at for fact in lacking if fact.occurred_at > since), default=FAR)

@@ -12,7 +12,6 @@ from typing import Any
 from ledger import alerts
 from ledger import facts as f
 from ledger.rules import sla
-from ledger.rules.instants import from_iso, to_iso
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -82,11 +81,11 @@ def rows(stream: Stream) -> Rows:
 
 
 def _warnings(stream: Stream, facts: list[f.TicketFact], clock: sla.Clock) -> list[tuple[Any, ...]]:
-    since = to_iso(from_iso(stream.as_of) - alerts.TOO_OLD)
+    since = alerts.oldest(stream.as_of)
     recorded = {fact.key for fact in facts if isinstance(fact, f.TicketWarned)}
     return [
         (
-            stream.id, x.ticket_no, x.customer_no, x.key, x.occurred_at, _until(x, clock), int(x.key in recorded),
+            stream.id, x.ticket_no, x.customer_no, _key(x), x.occurred_at, _until(x, clock), int(x.key in recorded),
             x.percent, x.due_at, clock.verdict_level, clock.verdict_priority, clock.assigned_to, "es_GT",
         )
         for x in alerts.warnings(facts, clock, stream.catalogue)
@@ -133,14 +132,18 @@ def standing(read: Store, keys: list[str], now: str) -> set[str]:
     for start in range(0, len(keys), 500):
         part = keys[start : start + 500]
         marks = ",".join("?" * len(part))
-        sql = f"SELECT key, percent FROM r_warnings WHERE key IN ({marks}) AND recorded = 1 AND until > ?"
-        bare = [key.partition(":")[2] for key in part]
-        found.update(_key(key, percent) for key, percent in read.query(sql, [*bare, now]))
+        sql = f"SELECT key FROM r_warnings WHERE key IN ({marks}) AND recorded = 1 AND until > ?"
+        found.update(row[0] for row in read.query(sql, [*part, now]))
     return found
 
 
-def _key(key: str, percent: int) -> str:
-    return f"{'sla_breached' if percent == 100 else 'sla_warning'}:{key}"
+def _kind(percent: int) -> str:
+    return "sla_breached" if percent == 100 else "sla_warning"
+
+
+def _key(warned: f.TicketWarned) -> str:
+    """Return the key of what is told of it: a warning is told once, as it is recorded once."""
+    return f"{_kind(warned.percent)}:{warned.key}"
 
 
 def _notice(row: tuple[Any, ...]) -> Notice:
@@ -149,5 +152,4 @@ def _notice(row: tuple[Any, ...]) -> Notice:
         "ticket": ticket, "account": account, "percent": percent, "due_at": due_at, "level": level,
         "priority": priority, "assigned_to": assigned_to,
     }  # fmt: skip
-    kind = "sla_breached" if percent == 100 else "sla_warning"
-    return Notice(_key(key, percent), account, kind, at, until, language, data)
+    return Notice(key, account, _kind(percent), at, until, language, data)

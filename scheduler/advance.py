@@ -1,8 +1,9 @@
 """A test clock moved through time: whatever falls due on the way happens at its own instant, jobs included.
 
 The clock stands at each instant at which something falls due while that instant's jobs run, so that is when it is
-recorded. The accounts that come next stand in a heap in memory: filled from the balances' read model (a short log is
-read itself), then kept up from the log, so that moving a clock on which nothing is due costs a look at the log's end.
+recorded. The accounts that come next, and the cases that are to be warned of, stand in a heap in memory: filled from
+the read models (a short log is read itself), then kept up from the log, so that moving a clock on which nothing is due
+costs a look at the log's end.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from heapq import heapify, heappop, heappush
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from ledger import sweeping
+from ledger import alerts, sweeping
 from ledger.application import Ledger
 from ledger.errors import Unavailable
 from ledger.rules.instants import to_iso
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from ledger.sweeping import Swept
-from projections import balances, notices
+from projections import balances, notices, queue_model
 from projections.projector import Projector
 from scheduler import outbox
 
@@ -30,7 +31,8 @@ Progress = Callable[[int], None]
 _AHEAD = timedelta(days=32)  # how far beyond the target accounts are kept in mind: a month of small moves
 _FEW = 2000  # accounts that are looked at one by one; beyond, the read model is asked
 _PAGE = 5000
-_PREFIX = "account/"
+# Accounts stand in the agenda by their number, which holds no slash; cases by the name of their stream.
+_ACCOUNT, _CASE = "account/", "ticket/"
 
 
 def advance(
@@ -157,8 +159,10 @@ class _Journey:
 
     # --- one instant --------------------------------------------------------------------------------------
 
-    def _work(self, numbers: list[str]) -> None:
-        """Let what is due on these accounts happen now: due facts, the cards, and what their answers made due."""
+    def _work(self, keys: list[str]) -> None:
+        """Let what is due on these happen now: due facts, the cards, what their answers made due; then the warnings."""
+        numbers = [key for key in keys if not key.startswith(_CASE)]
+        cases = [key.removeprefix(_CASE) for key in keys if key.startswith(_CASE)]
         for start in range(0, len(numbers), sweeping.BATCH):
             part = numbers[start : start + sweeping.BATCH]
             for number, swept in sweeping.sweep(self._ledger, part, now=self._now).items():
@@ -171,6 +175,10 @@ class _Journey:
             self.done["accounts"] += len(part)
             if self._progress is not None:
                 self._progress(self.done["accounts"])
+        for number, warned in alerts.sweep(self._ledger, cases, now=self._now).items():
+            self.done.update({"warnings": warned.facts} if warned.facts else {})
+            self._written[f"{_CASE}{number}"] = warned.version
+            self._agenda.set(f"{_CASE}{number}", warned.next_at)
 
     def _collect(self, number: str, swept: Swept) -> Swept:
         if swept.next_attempt > self._now and swept.next_look == FAR:
@@ -198,34 +206,47 @@ class _Journey:
         agenda.seen = head
 
     def _changed(self, head: int) -> list[str]:
-        """Return the accounts written to since the agenda was right, but for what this move has written itself."""
+        """Return the accounts and cases written to since the agenda was right, but for what this move wrote itself."""
         sql = (
             "SELECT stream, max(version) FROM ledger_events WHERE position > ? AND position <= ?"
-            " AND substr(stream, 1, 8) = ? GROUP BY stream ORDER BY stream"
+            " AND (substr(stream, 1, 8) = ? OR substr(stream, 1, 7) = ?) GROUP BY stream ORDER BY stream"
         )
-        rows = self._ledger.store.query(sql, [self._agenda.seen, head, _PREFIX])
-        latest = ((stream.removeprefix(_PREFIX), version) for stream, version in rows)
-        return [number for number, version in latest if self._written.get(number) != version]
+        rows = self._ledger.store.query(sql, [self._agenda.seen, head, _ACCOUNT, _CASE])
+        latest = ((stream.removeprefix(_ACCOUNT), version) for stream, version in rows)
+        return [key for key, version in latest if self._written.get(key) != version]
 
     def _look_at(self, number: str) -> None:
+        if number.startswith(_CASE):
+            warned = alerts.standing(self._ledger, number.removeprefix(_CASE), now=self._now)
+            self._agenda.set(number, warned.next_at)
+            return
         standing = sweeping.standing(self._ledger, number, now=self._now)
         self._agenda.set(number, min(standing.next_due, standing.next_attempt, standing.next_look))
 
     def _load(self) -> None:
-        (state,) = self._projector.catch_up(["balances"])
-        if state.error:
-            raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
+        states = self._projector.catch_up(["balances", "queue"])
+        for state in states:
+            if state.error:
+                raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
         read, until = self._projector.read, self._agenda.until
         marks = list(_marks(balances.attempts_by, read, until))
         # Whoever owes an answer has no instant in the read model: it is looked at, each time later.
         ahead = [mark for mark in marks if mark[0] > self._now]
-        self._agenda.fill([*_marks(balances.due_by, read, until), *ahead], until=until, seen=state.position)
+        cases = [(at, f"{_CASE}{ticket}") for at, ticket in self._warnings(read, until)]
+        seen = min(state.position for state in states)
+        self._agenda.fill([*_marks(balances.due_by, read, until), *ahead, *cases], until=until, seen=seen)
         for _at, number in marks[: len(marks) - len(ahead)]:
             self._look_at(number)
 
+    def _warnings(self, read: Store, until: str) -> Iterable[queue_model.Mark]:
+        """Yield the warnings that are to come, but for those that are too old to be recorded."""
+        return _marks(queue_model.warnings_by, read, until, alerts.oldest(self._now))
 
-def _marks(query: Callable[..., list[balances.Mark]], read: Store, until: str) -> Iterable[balances.Mark]:
-    mark = balances.START
+
+def _marks(
+    query: Callable[..., list[balances.Mark]], read: Store, until: str, after: str = ""
+) -> Iterable[balances.Mark]:
+    mark = (after, "")
     while page := query(read, until, after=mark, limit=_PAGE):
         yield from page
         mark = page[-1]

@@ -16,6 +16,7 @@ from ledger.application import Ledger
 from ledger.errors import LedgerError, Malformed
 from projections.projector import Projector
 from scheduler import cards, outbox, sweep
+from scheduler.warnings import record_warnings
 
 Progress = Callable[[int], None]
 _log = logging.getLogger("supportledger.scheduler")
@@ -51,11 +52,12 @@ JOBS: dict[str, Job] = {
     "due": sweep.record_due,
     "cards": cards.collect,
     "lookups": cards.collect,  # one command an account does both: it asks again about what has no answer yet
+    "warnings": record_warnings,
     "notices": notices,
     "projections": catch_up,
 }
 # An answer of the gateway may let a plan lapse or renew: so what is due is recorded again behind the cards.
-ORDER = ("due", "cards", "lookups", "due", "notices")
+ORDER = ("due", "cards", "lookups", "due", "warnings", "notices")
 
 
 class Stopped(Exception):

@@ -20,10 +20,11 @@ from ledger import contacts
 from ledger.application import Ledger
 from ledger.errors import Unavailable
 from ledger.gateways.signing import message_id, sign
+from ledger.notice_kinds import STAFF_KINDS
 from ledger.rules.instants import from_iso, to_iso
 from ledger.settings import Settings
 from ledger.store import Store
-from projections import notices
+from projections import notices, queue_model
 from projections.notices import Notice, next_at
 from projections.projector import Projector
 from scheduler.mails import message, render
@@ -108,19 +109,20 @@ def fill(ledger: Ledger, projector: Projector, now: str, progress: Progress | No
     no longer true, or older than that, are taken out. Unavailable `read_model_stopped` when notices cannot be read.
     """
     record_due(ledger, projector, now=now)
-    for state in projector.catch_up([notices.MODEL.name]):
+    for state in projector.catch_up([notices.MODEL.name, queue_model.MODEL.name]):
         if state.error:
             raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
     store, since = ledger.store, _moved(now, -TOO_OLD)
     withdrawn = _withdraw(store, projector, now, since)
     hooks = [endpoint for endpoint in contacts.endpoints(store) if not endpoint.stopped_at]
     queued = 0
-    behind = ("", "")
-    while page := notices.due(projector.read, after=since, now=now, behind=behind, limit=_PAGE * 5):
-        queued += _put(store, page, hooks, now)
-        behind = (page[-1].at, page[-1].key)
-        if progress is not None:
-            progress(queued)
+    for due in (notices.due, queue_model.due):
+        behind = ("", "")
+        while page := due(projector.read, after=since, now=now, behind=behind, limit=_PAGE * 5):
+            queued += _put(store, page, hooks, now)
+            behind = (page[-1].at, page[-1].key)
+            if progress is not None:
+                progress(queued)
     return {"queued": queued, "withdrawn": withdrawn}
 
 
@@ -147,7 +149,7 @@ def _put(store: Store, page: list[Notice], hooks: list[contacts.Endpoint], now: 
 
 
 def _targets(notice: Notice, mailed: set[str], hooks: list[contacts.Endpoint]) -> Iterator[tuple[str, str]]:
-    if notice.account in mailed:
+    if notice.account in mailed and notice.kind not in STAFF_KINDS:
         yield EMAIL, CONTACT
     for hook in hooks:
         if hook.created_at <= notice.at and (not hook.kinds or notice.kind in hook.kinds):
@@ -173,7 +175,8 @@ def _withdraw(store: Store, projector: Projector, now: str, since: str) -> int:
     A row never tried is deleted: should its notice come true again, it is put in again.
     """
     waiting = store.query(f"SELECT key, created_at FROM ledger_outbox WHERE {_WAITING}")
-    true = notices.standing(projector.read, sorted({_notice_of(key) for key, _created_at in waiting}), now)
+    keys = sorted({_notice_of(key) for key, _created_at in waiting})
+    true = notices.standing(projector.read, keys, now) | queue_model.standing(projector.read, keys, now)
     count = 0
     for key, created_at in waiting:
         if _notice_of(key) not in true:

@@ -25,7 +25,7 @@ from ledger.store.leadership import Leadership, leadership
 from projections.projector import Projector
 from scheduler import jobs
 
-EVERY: dict[str, float] = {"due": 60, "cards": 60, "lookups": 60, "notices": 60}  # seconds
+EVERY: dict[str, float] = {"due": 60, "cards": 60, "lookups": 60, "warnings": 60, "notices": 60}  # seconds
 _LOOK_SECONDS = 0.5
 _WAIT_SECONDS = 1.0
 _log = logging.getLogger("supportledger.scheduler")

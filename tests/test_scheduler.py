@@ -210,7 +210,7 @@ def test_a_killed_sweep_leaves_nothing_half_written(store_url: str, tmp_path: Pa
 
 
 def test_jobs_run_in_their_fixed_order_whatever_order_they_are_named_in() -> None:
-    assert jobs.in_order([]) == ["due", "cards", "lookups", "due", "notices"]
+    assert jobs.in_order([]) == ["due", "cards", "lookups", "due", "warnings", "notices"]
     assert jobs.in_order(["notices", "due"]) == ["due", "notices"]
     assert jobs.in_order(["cards", "due"]) == ["due", "cards", "due"]
     assert jobs.in_order(["projections", "lookups"]) == ["lookups", "projections"]
@@ -229,7 +229,8 @@ def test_a_job_that_fails_is_told_and_the_others_go_on(desk: Desk, monkeypatch: 
     assert done.exit_code == 1
     said = json.loads(done.stdout)
     assert [(job["job"], job["error"] is not None) for job in said["jobs"]] == [
-        ("due", False), ("cards", True), ("lookups", False), ("due", False), ("notices", False),
+        ("due", False), ("cards", True), ("lookups", False), ("due", False), ("warnings", False),
+        ("notices", False),
     ]  # fmt: skip
     assert said["facts"] == 4
     kept = {run.job: run for run in runs.last_runs(desk.ledger.store)}
@@ -260,7 +261,7 @@ def test_status_and_metrics_say_what_waits(desk: Desk) -> None:
     assert cli(url, "scheduler", "once").exit_code == 0
     said = json.loads(cli(url, "status", "--json").stdout)
     assert said["waiting"]["due_accounts"] == 0
-    assert {job["job"] for job in said["jobs"]} == {"due", "cards", "lookups", "notices"}
+    assert {job["job"] for job in said["jobs"]} == {"due", "cards", "lookups", "warnings", "notices"}
     for lang, word in (("en", "waiting"), ("es", "pendiente")):
         shown = CliRunner().invoke(assemble(), ["--database", url, "--lang", lang, "status"]).stdout
         assert word in shown
