@@ -7,43 +7,27 @@ from api.shape_kinds import Schema, many, record
 _STATE: Schema = {"type": "string", "enum": ["overdue", "at_risk", "running"]}
 _SHARE: Schema = {"type": "string", "examples": ["95", "99.5"]}
 
-QUEUE: dict[str, Schema] = {
-    "queue": record(
-        **{
-            "at": "instant",
-            "minutes": "whole",
-            "overdue": "whole",
-            "at_risk": "whole",
-            "items": many(
-                record(
-                    ticket="text",
-                    account="text",
-                    request="text",
-                    subject="text?",
-                    level="level",
-                    priority="priority",
-                    assigned_to="text?",
-                    opened_at="instant",
-                    due_at="instant",
-                    calendar="text",
-                    waiting_since="instant?",
-                    merged_into="text?",
-                    state=_STATE,
-                    left_seconds="whole",
-                    latest_at="instant",
-                    closes_at="instant?",
-                    opens_at="instant?",
-                )
-            ),
-            "next": "text?",
-            "budget?": many(
-                record(
-                    level="level",
-                    month="month",
-                    share=_SHARE,
-                    **dict.fromkeys(("counted", "late", "open", "allowed", "left"), "whole"),
-                )
-            ),
-        }
-    ),
+_ITEM: dict[str, str | Schema] = {
+    **dict.fromkeys(("ticket", "account", "request", "calendar"), "text"),
+    **dict.fromkeys(("subject", "assigned_to", "merged_into"), "text?"),
+    "level": "level",
+    "priority": "priority",
+    **dict.fromkeys(("opened_at", "due_at", "latest_at"), "instant"),
+    **dict.fromkeys(("waiting_since", "closes_at", "opens_at"), "instant?"),
+    "state": _STATE,
+    "left_seconds": "whole",
 }
+_BUDGET: dict[str, str | Schema] = {
+    "level": "level",
+    "month": "month",
+    "share": _SHARE,
+    **dict.fromkeys(("counted", "late", "open", "allowed", "left"), "whole"),
+}
+_ANSWER: dict[str, str | Schema] = {
+    "at": "instant",
+    **dict.fromkeys(("minutes", "overdue", "at_risk"), "whole"),
+    "items": many(record(**_ITEM)),
+    "next": "text?",
+    "budget?": many(record(**_BUDGET)),
+}
+QUEUE: dict[str, Schema] = {"queue": record(**_ANSWER)}

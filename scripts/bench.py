@@ -19,7 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from scripts import bench_account, bench_append, bench_http, bench_import, bench_rebuild, bench_sweep
+from scripts import bench_account, bench_append, bench_http, bench_import, bench_queue, bench_rebuild, bench_sweep
 from scripts.bench_common import DIALECTS, QUICK, Broken, Ground, Row, Size, prepared
 
 Measure = Callable[[Ground, str], list[Row]]
@@ -30,6 +30,7 @@ PARTS: dict[str, Measure] = {
     "balance-many": bench_account.ask_balances,
     "rebuild-runner": bench_rebuild.against_runner,
     "rebuild-decode": bench_rebuild.against_decoding,
+    "queue": bench_queue.first_page,
     "http": bench_http.balance,
     "import": bench_import.import_log,
     "sweep-clock-year": bench_sweep.clock_year,
