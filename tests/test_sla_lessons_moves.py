@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.bills import upgrade
-from tests.given import BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
+from tests.given import FERRETERIA, LUIS, PANADERIA, Desk, local
 from tests.sla_desk import AGREED, DAY, OFFICE, STRICT, act, assign, catalogue, late, opened, opened_desk, used
 
 
@@ -112,7 +112,7 @@ def test_zammad_two_waits_in_one_minute_are_two_to_the_microsecond(desk: Desk) -
     edges = ["10:05:10.000001", "10:05:20", "10:05:30", "10:05:40.5"]
     for verb, at in zip(("wait", "resume", "wait", "resume"), edges, strict=True):
         act(desk, verb, ticket, at)
-    assert [wait[0][-11:] for wait in desk.ledger.ticket(ticket).clock("~").waits] == ["10.000001Z", "30.000000Z"]
+    assert [wait[0][-10:] for wait in desk.ledger.ticket(ticket).clock("~").waits] == ["10.000001Z", "30.000000Z"]
 
 
 def test_freeitsm_the_first_change_of_state_is_no_response(desk: Desk) -> None:
@@ -309,4 +309,3 @@ def test_the_second_case_under_another_customer_is_untouched_by_an_upgrade(desk:
     act(desk, "respond", ticket, "13:30", by=LUIS)
     assert desk.clock(ticket)["verdict"] == "met"
     assert used(desk) == 0
-    assert BEATRIZ.role == "manager"

@@ -251,7 +251,7 @@ def test_glpi_calendar_the_day_of_the_skipped_hour_is_not_skipped() -> None:
 
 def test_glpi_calendar_a_closing_across_new_year_holds() -> None:
     """glpi: a yearly closing that crosses New Year never matched."""
-    closed: dict[str, Any] = dict.fromkeys(("_2026_12_30", "_2026_12_31", "_2027_01_01"), [])
+    closed: dict[str, Any] = {day: [] for day in ("_2026_12_30", "_2026_12_31", "_2027_01_01")}
     assert due(hours(ZONE, "08:00-17:00", **closed), "2026-12-29T16:30", HOUR) == "2027-01-04T08:30:00-06:00"
 
 
