@@ -56,10 +56,10 @@ class PolicyOf:
             known = ", ".join(sorted(self._catalogue.calendar_names))
             raise NotFound("unknown_calendar", calendar=reference, known=known) from None
 
-    def alternatives(self, used: set[str]) -> list[str]:
-        """Return the calendars to compare with, in the versions of the opening's day, but those of `used` names."""
+    def alternatives(self) -> list[str]:
+        """Return the calendars to compare with, in the versions of the opening's day."""
         known = self._catalogue.calendar_names
-        return [self._catalogue.calendar_of(name, self.day) for name in _TRIED if name in known and used != {name}]
+        return [self._catalogue.calendar_of(name, self.day) for name in _TRIED if name in known]
 
 
 def explanation(case: Ticket, catalogue: Catalogue, at: str, *, known_at: str = "", agent: str = "") -> Answer:
@@ -70,17 +70,13 @@ def explanation(case: Ticket, catalogue: Catalogue, at: str, *, known_at: str = 
     if agent and agent not in _own(case):
         raise Refused("not_your_case", ticket=case.number, agent=agent)
     policy = PolicyOf(case.opened, catalogue)
-    used = {x.calendar.partition("@")[0] for x in case.facts if isinstance(x, _PROMISES) and x.calendar}
-    told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives(used))
+    told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives())
     if told is None:
         raise NotFound("unknown_ticket", ticket=case.number)
     answer = _answer(told, policy, known_at)
     answer["hash"] = digest(answer)
     answer["words"] = {lang: words(answer, lang) for lang in LANGUAGES}
     return answer
-
-
-_PROMISES = (f.TicketOpened, f.TicketReclassified)
 
 
 def _own(case: Ticket) -> set[str]:

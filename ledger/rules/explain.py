@@ -118,7 +118,7 @@ def explain(
         early_us=_beyond(reached, clock.due_at),
         reproduced=governing is None or _due(terms.calendar(governing.calendar), governing) == clock.due_at,
         late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock)],
-        others=list(_others(clock, standing, known, at, terms, alternatives)),
+        others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found))),
         exclusion=_last(standing, f.TicketExcluded),
         revision=_last(everything, f.TicketRevised),
         response=next((x for x in sorted(standing, key=_date) if _is_response(x)), None) if clock.counted_at else None,
@@ -178,6 +178,12 @@ _TAKEN_AWAY: dict[str, type[f.TicketFact]] = {
     "lowered": f.TicketPrioritised,
     "upgraded": f.TicketPlanUpgraded,
 }
+
+
+def _but_used(alternatives: Sequence[str], found: Sequence[Limit]) -> list[str]:
+    """Leave out the calendar that every limit was counted in, whatever its version: it is no alternative."""
+    used = {limit.calendar.partition("@")[0] for limit in found if limit.calendar}
+    return [one for one in alternatives if used != {one.partition("@")[0]}]
 
 
 def _others(
