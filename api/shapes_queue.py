@@ -30,4 +30,21 @@ _ANSWER: dict[str, str | Schema] = {
     "next": "text?",
     "budget?": many(record(**_BUDGET)),
 }
-QUEUE: dict[str, Schema] = {"queue": record(**_ANSWER)}
+_ACT: dict[str, str | Schema] = {
+    "act": "text",
+    "ticket": "text",
+    "account": "text",
+    "at": "instant",
+    "actor": "text?",
+    "other": "text?",
+    "left_seconds": "whole?",
+}
+_RADAR: dict[str, str | Schema] = {
+    "month": "month",
+    "note": "text",
+    "found": many(record(act="text", count="whole")),
+    "answers": many(record(agent="text", **dict.fromkeys(("answers", "under_a_minute", "share_bp"), "whole"))),
+    "exclusions": many(record(agent="text?", approver="text", count="whole")),
+    "cases": many(record(**_ACT)),
+}
+QUEUE: dict[str, Schema] = {"queue": record(**_ANSWER), "radar": record(**_RADAR)}

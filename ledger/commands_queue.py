@@ -1,13 +1,13 @@
-"""Questions on what is to be done now: the live queue."""
+"""Questions on what is to be done now, and on what is worth a look: the live queue, the radar."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from ledger.command import AGENTS, LEVEL, Question, may
+from ledger.command import AGENTS, LEVEL, MANAGERS, Question, may
 from ledger.errors import Malformed
-from ledger.fields import Flag, Id, Kind, Text, Whole
+from ledger.fields import Flag, Id, Kind, Month, Text, Whole
 
 _PERCENT = re.compile(r"([0-9]{1,2})(?:\.([0-9]{1,2}))?|100(?:\.0{1,2})?", re.ASCII)
 MOST_MINUTES = 60 * 24 * 31
@@ -48,4 +48,5 @@ QUEUE_QUESTIONS = (
         "/sla/queue",
         own="agent",
     ),
+    Question("radar", (may("month", Month()),), MANAGERS, "/sla/radar"),
 )

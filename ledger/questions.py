@@ -131,7 +131,7 @@ class Questions:
 
 
 # Questions over all cases: answered above the ledger, from read models.
-PORTFOLIO = ("report", "published", "queue", "what_if")
+PORTFOLIO = ("report", "published", "queue", "radar", "what_if")
 
 
 @cache
