@@ -98,9 +98,9 @@ def digest(answer: Mapping[str, Any]) -> str:
 
 
 def first_difference(saved: Any, found: Any, place: str = "") -> tuple[str, Any, Any] | None:
-    """Return where two JSON values differ first (in the order of their keys), with both; None if nowhere."""
+    """Return where two JSON values differ first (in the order of `found`), with both; None if nowhere."""
     if isinstance(saved, dict) and isinstance(found, dict):
-        for name in sorted(saved.keys() | found.keys()):
+        for name in [*found, *(name for name in saved if name not in found)]:
             where = f"{place}.{name}" if place else name
             if different := first_difference(saved.get(name), found.get(name), where):
                 return different
