@@ -87,20 +87,23 @@ def _plain(clock: sla.Clock, facts: list[f.TicketFact]) -> bool:
     """Whether the due instant is the opening's, whatever the policy: then its row alone tells it under any other.
 
     A change after the due instant moved nothing, but would have under a longer limit: only an earlier response ends
-    what may move it.
+    what may move it. A case may leave compliance also after its response, unless it was breached by then.
     """
     if len(clock.moves) != 1 or clock.late or clock.started_at != clock.opened.occurred_at:
         return False
     answered = clock.responded_at or FAR
-    return not any(isinstance(fact, _MOVERS) and fact.occurred_at < answered for fact in facts)
+    return not any(
+        isinstance(fact, f.TicketReclassified) or (isinstance(fact, _MOVERS) and fact.occurred_at < answered)
+        for fact in facts
+    )
 
 
-_MOVERS = (f.TicketPrioritised, f.TicketReclassified, f.TicketPlanUpgraded)
+_MOVERS = (f.TicketPrioritised, f.TicketPlanUpgraded)
 
 
 _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
 _ALWAYS = "24x7@1"
-MODEL = ReadModel("tickets", 3, "ticket/", (TICKETS,), rows)
+MODEL = ReadModel("tickets", 4, "ticket/", (TICKETS,), rows)
 
 
 def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:
