@@ -155,7 +155,9 @@ class Ledger(Cashier):
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
                     raise Refused("before_opening", opened_at=opened_at)
                 if name == "payment.record":
-                    self._check_reference(values)
+                    self._check_reference(values.get("bank", ""), values["reference"])
+                if name == "payment.refund" and values.get("reference") and values["method"] != "card":
+                    self._check_reference(corrections.PAID_OUT, values["reference"])
                 decided = self._decide(name, account, values, asked)
                 return self._save(account, decided, asked, request)
         return self._run_ticket(name, values, asked, request)
@@ -288,11 +290,10 @@ class Ledger(Cashier):
         answer: Answer = json.loads(before.outcome)
         return {**answer, "position": before.position, "replayed": True}
 
-    def _check_reference(self, values: Answer) -> None:
-        stream = plans.reference_stream(values.get("bank", ""), values["reference"])
-        for event in self.store.select_events(stream):
+    def _check_reference(self, bank: str, reference: str) -> None:
+        for event in self.store.select_events(plans.reference_stream(bank, reference)):
             used = f.decode(event.topic, event.state)
-            raise Conflict("duplicate_reference", reference=values["reference"], account=used.customer_no)
+            raise Conflict("duplicate_reference", reference=reference, account=used.customer_no)
 
     def _explain(self, name: str, values: Answer) -> None:
         """After a lost race: say so when another took the very number; otherwise deciding again will tell."""

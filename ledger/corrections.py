@@ -11,10 +11,13 @@ from ledger.catalogue import Catalogue
 from ledger.changes import open_charge
 from ledger.command import MANAGERS
 from ledger.errors import Malformed, NotFound, Refused
-from ledger.plans import Answer, Decided, common
+from ledger.plans import Answer, Decided, common, reference_stream
 from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.money import show_amount, split
+from ledger.store import Recorded
+
+PAID_OUT = "pago"  # the bank under which the references of what was paid out are unique
 
 
 def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
@@ -132,9 +135,16 @@ def refund(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
         method=v["method"],
         reference=v.get("reference", ""),
     )
+    claims = []
+    if fact.reference and fact.method != "card":
+        claim = f.ReferenceClaimed(
+            **common(account.number, asked), bank=PAID_OUT, reference=fact.reference, payment=fact.refund
+        )
+        claims.append(Recorded(reference_stream(PAID_OUT, fact.reference), 1, claim))
     return Decided(
         [fact],
-        answer=lambda book: {
+        claims,
+        lambda book: {
             "refund": fact.refund,
             "amount": show_amount(fact.amount),
             "credit": show_amount(book.purse.credit),

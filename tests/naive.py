@@ -188,8 +188,10 @@ class Picture:
             self._void(self.charges[owed], at)
 
     def bought(self) -> Plan | None:
-        """Return the latest bought plan."""
-        return next((p for p in reversed(self.plans) if p.kind == "bought"), None)
+        """Return the latest bought plan; one that was never paid hides none before it."""
+        bought = [p for p in self.plans if p.kind == "bought"]
+        kept = [p for p in bought if p.state != "abandoned"] or bought
+        return kept[-1] if kept else None
 
     def shown(self) -> tuple[str, str | None]:
         """Return (state, level) of the plan a clerk is told of."""

@@ -110,6 +110,7 @@ def _happen(account: Account, kind: int, name: str, at: datetime) -> None:
     elif kind == 1:
         if account.charges[name]["kind"] == "purchase":
             plan["state"] = "abandoned"
+            account.plan = plan["before"] or plan  # never paid: it hides nothing that was there before
         _void(account, name, at)
     elif kind == 2:
         plan["state"] = "lapsed"
@@ -133,6 +134,7 @@ def _do(account: Account, thing: Told) -> None:
             "state": "pending", "level": words["level"], "units": units, "number": words["number"],
             "months": 12 if words["term"] == "yearly" else 1,
             "price": price * 10 if words["term"] == "yearly" else price,
+            "before": account.plan if account.plan.get("state") != "abandoned" else {},
         }  # fmt: skip
         _ask(account, f"p{words['number']}", "purchase", account.plan["price"], at, local(at))
     elif thing.kind == "addon":

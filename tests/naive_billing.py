@@ -57,8 +57,9 @@ class Story:
         return 0 if charge.void else charge.total - charge.credited - charge.written_off - self.paid(charge)
 
     def bought(self) -> Plan | None:
-        """Return the latest plan; one that was given up is shown as none."""
-        return self.plans[-1] if self.plans else None
+        """Return the latest plan; one that was given up hides none before it."""
+        kept = [plan for plan in self.plans if plan.state != "abandoned"] or self.plans
+        return kept[-1] if kept else None
 
     def sums(self) -> dict[str, int]:
         """Return granted, used, expired, voided, remaining."""

@@ -64,8 +64,17 @@ class State:
         return self.account.currency
 
     def bought(self) -> Subscription | None:
-        """Return the latest bought subscription, live or not; None when there never was one."""
-        return next((s for s in reversed(self.subscriptions.values()) if s.kind == "bought"), None)
+        """Return the latest bought subscription, live or not; None when there never was one.
+
+        One that was never paid hides none before it: nothing was bought again.
+        """
+        latest = None
+        for sub in reversed(self.subscriptions.values()):
+            if sub.kind == "bought":
+                if sub.state != "abandoned":
+                    return sub
+                latest = latest or sub
+        return latest
 
     def licence(self) -> Subscription | None:
         """Return the latest licence's subscription, live or not."""
