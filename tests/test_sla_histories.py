@@ -1,0 +1,279 @@
+"""Random histories by commands on both stores, back-dated by a manager: each case and report as the second clock tells.
+
+Six weeks of three customers in two zones, an office with a lunch for some levels, an upgrade on the way; beyond the
+month's end, so that verdicts become final. Imports aside.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from ledger.errors import LedgerError
+from tests import naive_clock as naive
+from tests.given import ANA, BEATRIZ, CAFETALERA, FERRETERIA, LUIS, PANADERIA, ZONE, Desk
+from tests.naive_clock import LEVELS, PRIORITIES, US
+from tests.sla_desk import OFFICE, catalogue
+
+HOUR = timedelta(hours=1)
+HOURS = {"basic": (8, 8, 2), "advanced": (4, 4, 1), "corporate": (2, 2, 1)}
+CUSTOMERS = {PANADERIA: ("basic", ZONE), FERRETERIA: ("advanced", "Asia/Tokyo"), CAFETALERA: ("corporate", ZONE)}
+OFFICE_CELLS = [("advanced", "low"), ("basic", "medium"), ("corporate", "high"), ("corporate", "low")]
+REASON = "se registra tarde"
+
+
+def policy() -> naive.Policy:
+    spans = [["08:00", "12:00"], ["13:00", "17:00"]]
+    office = naive.Hours({"zone": ZONE, "week": dict.fromkeys(naive.DAYS[:5], spans)})
+    always = naive.Hours({"zone": "UTC", "week": {day: [["00:00", "24:00"]] for day in naive.DAYS}})
+    cells = [(level, priority) for level in LEVELS for priority in PRIORITIES]
+    limits = {cell: HOURS[cell[0]][PRIORITIES.index(cell[1])] * HOUR for cell in cells}
+    return naive.Policy(limits, {cell: office if cell in OFFICE_CELLS else always for cell in cells})
+
+
+def wall(instant: datetime) -> str:
+    """Return an instant as a desk is told it."""
+    return instant.astimezone(ZoneInfo(ZONE)).replace(tzinfo=None).isoformat(sep=" ")
+
+
+class History:
+    """What happens at a desk, told to both clocks."""
+
+    def __init__(self, desk: Desk, seed: int) -> None:
+        self.desk, self.rng, self.policy = desk, random.Random(f"history {seed}"), policy()
+        self.now = datetime(2026, 5, 4, 14, tzinfo=UTC)
+        self.cases: dict[str, naive.Case] = {}
+        self.grants: dict[str, str] = {}
+        self.account: dict[str, str] = {}
+        self.administrative: dict[str, bool] = {}
+        self.merged: dict[str, tuple[str, naive.Fact]] = {}
+        self.spoken: list[tuple[str, naive.Fact]] = []  # answers that counted in their own case
+        self.position, self.upgraded = 0, False
+        desk.ledger.clock.move(self.now)
+        for level, priority in OFFICE_CELLS:
+            desk.do("calendar.assign", by=BEATRIZ, level=level, priority=priority, calendar="oficina")
+        for account, (level, zone) in CUSTOMERS.items():
+            desk.open(account, zone=zone).sell(account, level, paid=3)
+            if account != FERRETERIA:  # its cases take units of the plan, so that the upgrade reaches them
+                desk.courtesy(account, 30, level)
+
+    def run(self, steps: int) -> None:
+        """Let things happen; a refusal leaves no fact."""
+        acts = [self.open] * 5 + [self.respond] * 5 + [self.prioritise] * 6 + [self.reclassify] * 3
+        acts += [self.resolve, self.resolve, self.reopen, self.exclude, self.merge, self.merge, self.revise, self.other]
+        for step in range(steps):
+            scale = self.rng.choice([10, 60, 60, 240, 600, 1440 * 2])
+            self.now += timedelta(microseconds=1 + self.rng.randrange(scale * 60_000_000))
+            self.desk.ledger.clock.move(self.now)
+            try:
+                if step == 23 and not self.upgraded:
+                    self.upgrade()
+                else:
+                    self.rng.choice(acts)()
+            except LedgerError:
+                continue
+
+    def pick(self) -> tuple[str, datetime]:
+        """Return a case, rather a recent one, and a date."""
+        numbers = list(self.cases)[-12:] if self.rng.random() < 0.8 else list(self.cases)
+        number = self.rng.choice(numbers) if numbers else "T-0"
+        if number not in self.cases or self.rng.random() < 0.5:
+            return number, self.now
+        opened = self.cases[number].opened
+        return number, opened + timedelta(microseconds=self.rng.randrange((self.now - opened) // US + 1))
+
+    def do(self, verb: str, number: str, at: datetime, /, **given: Any) -> Any:
+        if at == self.now:
+            given.setdefault("by", self.rng.choice([ANA, LUIS]))
+            return self.desk.do(f"ticket.{verb}", ticket=number, **given)
+        return self.desk.do(f"ticket.{verb}", ticket=number, at=wall(at), **{"reason": REASON, **given, "by": BEATRIZ})
+
+    def keep(self, number: str, kind: str, at: datetime, value: str = "", *, grounds: bool = True) -> naive.Fact:
+        self.position += 1
+        fact = naive.Fact(kind, at, self.now, self.position, value, grounds)
+        self.cases[number] = self.cases[number].grown(fact)
+        return fact
+
+    def priority(self, number: str, at: datetime) -> str:
+        """Return the priority at an instant."""
+        case = self.cases[number]
+        facts = sorted((x for x in case.facts if x.kind == "priority" and x.at <= at), key=lambda x: (x.at, x.position))
+        return facts[-1].value if facts else case.priority
+
+    # --- what happens -------------------------------------------------------------------------------------
+
+    def open(self, account: str = "") -> None:
+        account, priority = account or self.rng.choice(list(CUSTOMERS)), self.rng.choice(PRIORITIES)
+        request = "administrative" if self.rng.random() < 0.15 else "general"
+        number, at = f"T-{len(self.cases)}", self.now
+        given: dict[str, Any] = {"by": ANA}
+        if self.rng.random() < 0.3:
+            at -= timedelta(microseconds=self.rng.randrange(24 * HOUR // US))
+            given["at"] = wall(at)
+        answer = self.desk.do(
+            "ticket.open", account=account, ticket=number, priority=priority, request=request, **given
+        )
+        if answer["ok"]:
+            level, zone = answer["level"] or "basic", CUSTOMERS[account][1]
+            target = request == "general"
+            self.cases[number] = naive.Case(at, self.now, zone, level, priority, self.policy, target=target)
+            self.grants[number], self.account[number] = answer["grant"] or "", account
+            self.administrative[number] = not target
+
+    def respond(self) -> None:
+        number, at = self.pick()
+        channel = self.rng.choice(["platform", "chat", "phone"])
+        self.do("respond", number, at, channel=channel)
+        fact = self.keep(number, "respond", at, channel)
+        if channel == "platform" or (channel == "chat" and self.priority(number, at) == "high"):
+            self.spoken.append((number, fact))
+
+    def resolve(self) -> None:
+        number, at = self.pick()
+        self.do("resolve", number, at)
+        self.spoken.append((number, self.keep(number, "resolve", at)))
+
+    def reopen(self) -> None:
+        number, at = self.pick()
+        self.do("reopen", number, at)
+        self.keep(number, "reopen", at)
+
+    def other(self) -> None:
+        number, at = self.pick()
+        self.do(self.rng.choice(["note", "acknowledge", "wait", "resume", "message"]), number, at)
+        self.keep(number, "note", at)
+
+    def prioritise(self) -> None:
+        number, at = self.pick()
+        wanted, agreed = self.rng.choice(PRIORITIES), self.rng.random() < 0.7
+        self.do("prioritise", number, at, priority=wanted, agreed=agreed, reason="porque sí")
+        self.keep(number, "priority", at, wanted, grounds=agreed)
+
+    def reclassify(self) -> None:
+        number, at = self.pick()
+        out = not self.administrative.get(number, False)
+        answer = self.do("reclassify", number, at, request="administrative" if out else "general")
+        if answer["ok"]:
+            self.administrative[number], self.grants[number] = out, answer["grant"] or ""
+            if out:
+                self.keep(number, "out", at)
+            else:
+                account = self.account[number]
+                name = answer["grant"].removeprefix(f"{account}-")
+                self.keep(number, "in", at, self.desk.grants(account)[name]["level"])
+
+    def exclude(self) -> None:
+        number, at = self.pick()
+        self.do("exclude", number, at, approver="carmen", reason="corte")
+        self.keep(number, "exclude", at)
+
+    def revise(self) -> None:
+        number = self.rng.choice(list(self.cases))
+        verdict = self.rng.choice(["met", "breached", "excluded"])
+        self.do("revise", number, self.now, by=BEATRIZ, verdict=verdict, approver="carmen", reason="consta")
+        self.keep(number, "revise", self.now, verdict)
+
+    def merge(self) -> None:
+        number, at = self.pick()
+        others = [one for one in self.cases if self.account[one] == self.account[number] and one != number]
+        into = self.rng.choice(others[-4:] or [number])
+        self.do("merge", number, at, into=into)
+        self.merged[number] = into, self.keep(number, "merge", at)
+
+    def upgrade(self) -> None:
+        """Upgrade the Advanced plan to Corporate: a raise of its open cases, now."""
+        self.upgraded = True
+        for _ in range(6):
+            self.open(FERRETERIA)
+        self.now += timedelta(minutes=self.rng.randrange(1, 50))
+        self.desk.ledger.clock.move(self.now)
+        self.desk.do("plan.upgrade", account=FERRETERIA, level="corporate")
+        due = self.desk.ask("billing", account=FERRETERIA)["due"]
+        if due != "0.00":  # what was prepaid may have settled it
+            self.desk.pay(FERRETERIA, due)
+        for number, grant in self.grants.items():
+            if grant.startswith(f"{FERRETERIA}-S1-") and self.told(number, self.now, self.now).raw == "open":
+                self.keep(number, "upgrade", self.now, "corporate")
+
+    # --- what both clocks say -----------------------------------------------------------------------------
+
+    def told(self, number: str, at: datetime, known: datetime) -> naive.Told:
+        case = self.cases[number]
+        if number in self.merged:
+            into, merge = self.merged[number]
+            for where, fact in self.spoken:
+                if where == into and (fact.at, fact.position) > (merge.at, merge.position):
+                    later = max(fact, merge, key=lambda one: one.position)
+                    case = case.grown(naive.Fact("elsewhere", fact.at, later.recorded, later.position))
+        return case.told(at, known)
+
+    def compare(self, at: datetime, known: datetime) -> int:
+        """Compare every case there was; return how many."""
+        compared = 0
+        for number, case in self.cases.items():
+            if case.opened > at or case.recorded > known:
+                continue
+            clock = self.desk.clock(number, at=wall(at), known_at=wall(known))
+            told = self.told(number, at, known)
+            said = [clock["due_at"], clock["final_at"]]
+            instants = [datetime.fromisoformat(one) if one else None for one in said]
+            assert instants == [told.due, told.final_at], (number, at, known)
+            assert clock["verdict"] == told.adjusted, (number, at, known)
+            if told.governs:
+                assert (clock["verdict_level"], clock["verdict_priority"]) == told.governs, number
+            compared += 1
+        return compared
+
+    def figures(self, at: datetime, known: datetime, *, raw: bool) -> dict[tuple[str, ...], Counter[str]]:
+        """Return what the second clock counts by level, priority and month."""
+        found: dict[tuple[str, ...], Counter[str]] = {}
+        for number, case in self.cases.items():
+            if case.opened <= at and case.recorded <= known:
+                told = self.told(number, at, known)
+                if told.governs:
+                    month = case.opened.astimezone(ZoneInfo(case.zone)).strftime("%Y-%m")
+                    found.setdefault((*told.governs, month), Counter())[told.raw if raw else told.adjusted] += 1
+        return found
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_random_history_is_judged_alike(store_url: str, tmp_path: Path, seed: int) -> None:
+    desk = Desk(store_url, catalogue(tmp_path, OFFICE))
+    history = History(desk, seed)
+    history.run(70)
+    middle = history.now
+    history.run(140)
+    now, rng = history.now, history.rng
+    assert now > datetime(2026, 6, 5, tzinfo=UTC)
+    begun = datetime(2026, 5, 4, 14, tzinfo=UTC)
+    moments = [(now, now), (middle, middle), (middle, now)]
+    for _ in range(3):
+        known = begun + timedelta(microseconds=rng.randrange((now - begun) // US))
+        moments.append((begun + timedelta(microseconds=rng.randrange((known - begun) // US)), known))
+    compared = [history.compare(at, known) for at, known in moments]
+    assert sum(compared) > 80
+    assert {fact.kind for case in history.cases.values() for fact in case.facts} >= {"out", "in", "exclude", "upgrade"}
+    for at, known in moments[:4]:
+        reports = {}
+        for raw in (True, False):
+            asked = {} if (at, known) == (now, now) else {"at": wall(at), "known_at": wall(known)}
+            report = desk.ask("report", by=["level", "priority", "month"], raw=raw, **asked)
+            rows = {(row["level"], row["priority"], row["month"]): row for row in report["rows"]}
+            wanted = history.figures(at, known, raw=raw)
+            names = ("met", "breached", "open", "excluded")
+            assert {cell: {n: row[n] for n in names} for cell, row in rows.items()} == {
+                cell: {n: count[n] for n in names} for cell, count in wanted.items()
+            }, (at, known, raw)
+            totals = reports[raw] = report["totals"]
+            for name in ("total", *names):
+                assert sum(row[name] for row in rows.values()) == totals[name]
+            assert totals["total"] == sum(totals[name] for name in names)
+        assert reports[True]["excluded"] == 0
+        assert reports[True]["total"] == reports[False]["total"]
+    desk.close()
