@@ -61,6 +61,7 @@ EXPLAIN: dict[str, Schema] = {
             record(
                 at="instant",
                 cause=_CAUSE,
+                to="text",
                 before="instant?",
                 after="instant?",
                 level="level?",

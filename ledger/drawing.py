@@ -91,10 +91,7 @@ def _marks(told: Answer, lang: str) -> Iterator[_Mark]:
     yield _mark(told["opened_at"], "opened", lang)
     for change in told["changes"]:
         if change["cause"] != "opened" and _within(change["at"], told):
-            words: Answer = {
-                name: text(f"value_{change[name]}", lang) for name in ("level", "priority") if change[name]
-            }
-            yield _mark(change["at"], change["cause"], lang, None, **words)
+            yield _mark(change["at"], change["cause"], lang, to=text(f"value_{change['to']}", lang))
     if told["due_at"]:
         yield _mark(told["due_at"], "due", lang, told)
     if told["responded_at"]:
@@ -110,10 +107,10 @@ def _within(at: str, told: Answer) -> bool:
     return any(moment <= datetime.fromisoformat(end) for end in ends if end)
 
 
-def _mark(at: str, kind: str, lang: str, told: Answer | None = None, **facts: Any) -> _Mark:
+def _mark(at: str, kind: str, lang: str, told: Answer | None = None, to: str = "") -> _Mark:
     # Less than a second between due and response: only microseconds tell which came first.
     close = told is not None and bool(told["responded_at"]) and told["late_by_us"] + told["early_by_us"] < 1_000_000
-    words = text(f"short_{kind}", lang, **facts)
+    words = text(f"short_{kind}", lang, to=to)
     return _Mark(at, kind, f"{words} {_short_day(at[:10], lang)} {clock_time(at, sharp=close)}")
 
 

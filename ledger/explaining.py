@@ -170,6 +170,7 @@ def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
             {
                 "at": show(move.at, zone),
                 "cause": move.cause,
+                "to": to,
                 "before": _instant(move.before, zone),
                 "after": _instant(move.after, zone),
                 "level": move.level or None,
@@ -177,7 +178,7 @@ def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
                 "by": move.by,
                 "reason": move.reason or None,
             }
-            for move in clock.moves
+            for move, to in zip(clock.moves, told.asked, strict=True)
         ],
         "late_facts": list(_late_facts(told, zone)),
         "excluded": _approved(told.exclusion, zone),

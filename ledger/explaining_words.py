@@ -124,10 +124,9 @@ def _changes(told: Answer, lang: str) -> Iterator[str]:
     for change in told["changes"]:
         if change["cause"] == "opened":
             continue
-        labels = {"level": _value(change["level"], lang), "priority": _value(change["priority"], lang)}
         facts = {
             "at": moment(change["at"], lang),
-            "cause": text(f"cause_{change['cause']}", lang, **labels),
+            "cause": text(f"cause_{change['cause']}", lang, to=_value(change["to"], lang)),
             "by": change["by"],
             "reason": _reason(change, lang),
         }
@@ -177,7 +176,12 @@ def _time(told: Answer, lang: str) -> Iterator[str]:
         yield text("explain_closed", lang, parts=", ".join(_closed(told, lang)))
     start = told["limits"][-1]["from"]
     if start != told["opened_at"] and told["used_us"]:
-        facts = {"start": moment(start, lang), "used": span(told["used_us"], up=True), "limit": span(told["limit_us"])}
+        facts = {
+            "date": day_of(start, lang),
+            "time": clock_time(start),
+            "used": span(told["used_us"], up=True),
+            "limit": span(told["limit_us"]),
+        }
         yield text("explain_used", lang, **facts)
 
 
@@ -236,6 +240,7 @@ def _others(told: Answer, lang: str) -> Iterator[str]:
         yield text(
             key,
             lang,
+            change=moment(one["at"], lang) if one["at"] else "",
             of=_value(one["of"], lang) if one["kind"] == "level" else one["of"],
             date=day_of(one["due_at"], lang),
             time=clock_time(one["due_at"], sharp=sharp and one["kind"] == "answered_before"),

@@ -22,7 +22,7 @@ from tests.test_api import Office
 
 Cli = Callable[..., Result]
 # What a printed explanation has on it: it may not change with the store, the process, or the next version.
-HASH = "sha256:815c453872a699cd792a3ce55791f414aeb7330c2ee834ecc1db7cda31378834"
+HASH = "sha256:0c273e052333977b93c11f5ee467bb13e8d675cedb2b1e215d7ba0c4be2010a3"
 
 
 @pytest.fixture(name="desk")

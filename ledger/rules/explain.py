@@ -65,6 +65,7 @@ class Explanation:
     late_us: int
     early_us: int
     reproduced: bool
+    asked: Sequence[str]  # of each of the clock's moves: the priority, level or request that was asked for
     late: Sequence[Late]
     others: Sequence[Other]
     exclusion: f.TicketExcluded | None
@@ -117,6 +118,7 @@ def explain(
         late_us=_beyond(clock.due_at, reached),
         early_us=_beyond(reached, clock.due_at),
         reproduced=governing is None or _due(terms.calendar(governing.calendar), governing) == clock.due_at,
+        asked=_asked(clock, standing),
         late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock)],
         others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found))),
         exclusion=_last(standing, f.TicketExcluded),
@@ -130,6 +132,23 @@ def explain(
 
 def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
+
+
+def _asked(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> list[str]:
+    """Return what each move asked for: the label, which governs only where the due instant moved."""
+    rest = sorted(standing, key=_date)
+    found = []
+    for move in clock.moves:
+        fact = next(x for x in rest if x.occurred_at == move.at and isinstance(x, _MOVES[move.cause]))
+        rest.remove(fact)
+        match fact:
+            case f.TicketPrioritised() | f.TicketOpened():
+                found.append(fact.priority)
+            case f.TicketPlanUpgraded():
+                found.append(fact.level)
+            case f.TicketReclassified():
+                found.append(fact.request)
+    return found
 
 
 def _end(clock: sla.Clock, at: str) -> tuple[str, str]:
@@ -173,6 +192,14 @@ def _last(facts: Sequence[f.TicketFact], kind: type[T]) -> T | None:
 
 # --- what would have been ---------------------------------------------------------------------------------------
 
+_MOVES: dict[str, type[f.TicketFact]] = {
+    "opened": f.TicketOpened,
+    "raised": f.TicketPrioritised,
+    "lowered": f.TicketPrioritised,
+    "upgraded": f.TicketPlanUpgraded,
+    "left": f.TicketReclassified,
+    "joined": f.TicketReclassified,
+}
 _TAKEN_AWAY: dict[str, type[f.TicketFact]] = {
     "raised": f.TicketPrioritised,
     "lowered": f.TicketPrioritised,
@@ -199,8 +226,8 @@ def _others(
         return
     yield Other("answered_before", "", "", clock.due_at, "met")
     for move in clock.moves:
-        kind = _TAKEN_AWAY.get(move.cause)
-        if kind is not None and move.before != move.after:
+        if move.cause in _TAKEN_AWAY and move.before != move.after:
+            kind = _MOVES[move.cause]
             rest = [x for x in standing if x.occurred_at != move.at or not isinstance(x, kind)]
             yield _other("without", move.cause, move.at, sla.run(rest, at), at)
     for reference in alternatives:
