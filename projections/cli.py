@@ -15,6 +15,7 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import progress_bar, show_rows
 from ledger.texts import text
 from projections import cli_queue, cli_reports, cli_whatif
+from projections.cli_export import export_group
 from projections.projector import Projector
 from projections.rebuild import check, rebuild
 
@@ -23,6 +24,7 @@ def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(projections_group)
     root.add_command(sla_group)
+    root.add_command(export_group)
     cli_explain.register(sla_group)
     cli_reports.register(sla_group)
     cli_queue.register(sla_group)

@@ -15,6 +15,7 @@ from ledger.errors import LedgerError, Malformed, Refused
 from ledger.fields import Id, Kind, Text
 from ledger.imports.lines import Record, Records
 from ledger.imports.mapping import ONE, Column, Mapping, Meaning
+from ledger.imports.xes import XesRecords
 from ledger.rules import instants
 
 _AHEAD = timedelta(minutes=2)
@@ -65,7 +66,7 @@ class Contents:
     """A file's rows by case, in the file's order, and its rejected records; `digest`: the SHA-256 of its bytes."""
 
     digest: str
-    records: Records
+    records: Records | XesRecords
     rows: int = 0
     cases: dict[str, list[SourceRow]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
@@ -73,17 +74,8 @@ class Contents:
 
 def read(path: Path, mapping: Mapping, now: str) -> Contents:
     """Read all of `path`; Refused when it is missing, empty, undecodable or lacks a column the mapping names."""
-    try:
-        content = path.read_bytes()
-        # A byte that is not of the encoding becomes a surrogate, which no row accepts: one row is lost, not the file.
-        text = content.decode(mapping.encoding, "surrogateescape").removeprefix("\ufeff")
-    except OSError as error:
-        raise Refused("import_unreadable", file=path.name, why=error.strerror or str(error)) from error
-    except UnicodeError as error:
-        raise Refused("import_unreadable", file=path.name, why=str(error)) from error
-    records = Records(text, mapping.delimiter)
-    contents = Contents(hashlib.sha256(content).hexdigest(), records)
-    del content, text
+    digest, records = _opened(path, mapping)
+    contents = Contents(digest, records)
     stream = iter(records)
     header = next(stream, None)
     if header is None:
@@ -99,6 +91,22 @@ def read(path: Path, mapping: Mapping, now: str) -> Contents:
         else:
             contents.cases.setdefault(row.case, []).append(row)
     return contents
+
+
+def _opened(path: Path, mapping: Mapping) -> tuple[str, Records | XesRecords]:
+    """Return the SHA-256 of a file and its records: those of XES where it is called so, else of CSV."""
+    try:
+        if path.suffix.lower() == ".xes":
+            with path.open("rb") as file:
+                return hashlib.file_digest(file, "sha256").hexdigest(), XesRecords(path)
+        content = path.read_bytes()
+        # A byte that is not of the encoding becomes a surrogate, which no row accepts: one row is lost, not the file.
+        text = content.decode(mapping.encoding, "surrogateescape").removeprefix("\ufeff")
+    except OSError as error:
+        raise Refused("import_unreadable", file=path.name, why=error.strerror or str(error)) from error
+    except UnicodeError as error:
+        raise Refused("import_unreadable", file=path.name, why=str(error)) from error
+    return hashlib.sha256(content).hexdigest(), Records(text, mapping.delimiter)
 
 
 class _Parser:

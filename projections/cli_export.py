@@ -1,0 +1,52 @@
+"""`supportledger export ocel|xes FILE`: the cases for process mining."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ledger.cli_context import ledger_of
+from ledger.cli_show import show_record
+from ledger.errors import Refused
+from ledger.fields import Date
+from projections.export import write_ocel, write_xes
+
+
+@click.group("export")
+def export_group() -> None:
+    """Casos para minería de procesos · the cases for process mining."""
+
+
+def _add(name: str, write: Callable[..., dict[str, int]], about: str) -> None:
+    @export_group.command(name, help=about)
+    @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+    @click.option("--from", "since", metavar="YYYY-MM-DD", help="apertura desde · opened from")
+    @click.option("--to", "until", metavar="YYYY-MM-DD", help="apertura hasta, inclusive · opened to, included")
+    @click.option("--json", "as_json", is_flag=True)
+    @click.pass_context
+    def command(ctx: click.Context, file: Path, since: str | None, until: str | None, as_json: bool) -> None:
+        first = Date().parse(since, "from") if since is not None else ""
+        last = Date().parse(until, "to") if until is not None else ""
+        with ledger_of(ctx) as ledger:
+            counts = _written(file, lambda sink: write(ledger, sink, first, last))
+        show_record({"file": str(file), **counts}, ctx.obj["lang"], as_json)
+
+
+def _written(file: Path, write: Callable[[Any], dict[str, int]]) -> dict[str, int]:
+    """Write beside the file and put it in its place whole: whoever reads it meets no half of it."""
+    part = file.with_name(f"{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="\n") as sink:
+            counts = write(sink)
+        os.replace(part, file)
+    except OSError as error:
+        raise Refused("export_unwritable", file=str(file), why=error.strerror or str(error)) from error
+    return counts
+
+
+_add("ocel", write_ocel, "OCEL 2.0, JSON")
+_add("xes", write_xes, "XES 1.0, XML")

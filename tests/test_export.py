@@ -1,0 +1,281 @@
+"""Exports for process mining: read back with the right counts by readers of another hand; XES imported again.
+
+pm4py weighs half a gigabyte, so it is no dependency: LEDGER_TEST_PM4PY names a Python that has it, and it reads them
+back too.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from openapi_schema_validator import OAS31Validator
+
+from ledger.errors import LedgerError
+from ledger.imports import import_file, load_mapping
+from projections.export import write_ocel, write_xes
+from tests.given import ANA, FERRETERIA, LUIS, PANADERIA, Desk
+from tests.test_clock_http import cli
+
+NS = "{http://www.xes-standard.org/}"
+PM4PY = os.environ.get("LEDGER_TEST_PM4PY", "")
+TYPES = ["string", "time", "integer", "float", "boolean"]
+
+
+def _type(of: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a type of events or objects."""
+    attribute = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "type": {"type": "string"}},
+        "required": ["name", "type"],
+    }
+    return {**of, "items": {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "attributes": {"type": "array", "items": attribute}},
+        "required": ["name", "attributes"],
+    }}  # fmt: skip
+
+
+def _things(*required: str, timed: bool) -> dict[str, Any]:
+    value = {"name": {"type": "string"}, "value": {"type": "string"}}
+    if timed:
+        value["time"] = {"type": "string", "format": "date-time"}
+    relation = {"objectId": {"type": "string"}, "qualifier": {"type": "string"}}
+    return {"type": "array", "items": {
+        "type": "object",
+        "properties": {
+            "id": {"type": "string"},
+            "type": {"type": "string"},
+            "time": {"type": "string", "format": "date-time"},
+            "attributes": {"type": "array", "items": {
+                "type": "object", "properties": value, "required": list(value), "additionalProperties": False,
+            }},
+            "relationships": {"type": "array", "items": {
+                "type": "object", "properties": relation, "required": list(relation), "additionalProperties": False,
+            }},
+        },
+        "required": list(required),
+        "additionalProperties": False,
+    }}  # fmt: skip
+
+
+# The specification's schema (OCEL 2.0, chapter 6, JSON), written down from its text.
+OCEL = {
+    "type": "object",
+    "properties": {
+        "eventTypes": _type({"type": "array"}),
+        "objectTypes": _type({"type": "array"}),
+        "events": _things("id", "type", "time", timed=False),
+        "objects": _things("id", "type", timed=True),
+    },
+    "required": ["eventTypes", "objectTypes", "events", "objects"],
+    "additionalProperties": False,
+}
+
+
+@pytest.fixture(name="desk")
+def _desk(store_url: str) -> Iterator[Desk]:
+    desk = Desk(store_url).at("2026-03-02 09:00")
+    desk.sell(PANADERIA, "corporate")
+    desk.sell(FERRETERIA, "basic")
+    desk.ticket(PANADERIA, ticket="T-1", subject='Error <1> & "2"', product="INVEX ERP R4")
+    desk.ticket(FERRETERIA, ticket="T-2")
+    desk.ticket(FERRETERIA, request="administrative", ticket="T-3")
+    desk.do("ticket.assign", by=ANA, ticket="T-1", to="luis")
+    desk.at("2026-03-02 09:30")
+    desk.do("ticket.respond", by=LUIS, ticket="T-1", channel="platform", text="Lo revisamos")
+    desk.do("ticket.prioritise", by=ANA, ticket="T-2", priority="high", reason='urge\n<ya> & "hoy"')
+    desk.at("2026-03-10 09:00")
+    desk.ticket(PANADERIA, ticket="T-4")
+    yield desk
+    desk.close()
+
+
+def events_of(desk: Desk, numbers: tuple[str, ...] = ("T-1", "T-2", "T-3", "T-4")) -> int:
+    return sum(len(desk.ledger.ticket(number).facts) for number in numbers)
+
+
+def exported(desk: Desk, kind: str, folder: Path, **given: str) -> tuple[Path, dict[str, int]]:
+    file = folder / f"log.{'json' if kind == 'ocel' else 'xes'}"
+    with file.open("w", encoding="utf-8") as sink:
+        return file, (write_ocel if kind == "ocel" else write_xes)(desk.ledger, sink, **given)
+
+
+# --- OCEL -------------------------------------------------------------------------------------------------------------
+
+
+def test_ocel_holds_every_fact_once_with_its_objects(desk: Desk, tmp_path: Path) -> None:
+    file, counts = exported(desk, "ocel", tmp_path)
+    log = json.loads(file.read_text("utf-8"))
+    OAS31Validator(OCEL).validate(log)
+    assert counts == {"events": events_of(desk), "cases": 4, "accounts": 2, "agents": 3}
+    assert (len(log["events"]), len(log["objects"])) == (counts["events"], 4 + 2 + 3)
+    objects = {thing["id"]: thing["type"] for thing in log["objects"]}
+    assert len(objects) == len(log["objects"])
+    assert {thing["id"] for thing in log["objects"] if thing["type"] == "agent"} == {
+        "agent:operator", "agent:ana", "agent:luis",
+    }  # fmt: skip
+    assert len({event["id"] for event in log["events"]}) == len(log["events"])
+    known = {kind["name"]: {a["name"]: a["type"] for a in kind["attributes"]} for kind in log["eventTypes"]}
+    for event in log["events"]:
+        assert {relation["objectId"] for relation in event["relationships"]} <= set(objects)
+        assert {attribute["name"] for attribute in event["attributes"]} <= set(known[event["type"]])
+    assert {kind for of in known.values() for kind in of.values()} <= set(TYPES)
+
+
+def test_what_people_wrote_stays_at_home(desk: Desk, tmp_path: Path) -> None:
+    for kind in ("ocel", "xes"):
+        content = exported(desk, kind, tmp_path)[0].read_text("utf-8")
+        assert "Lo revisamos" not in content
+        assert "Error" not in content
+
+
+def test_only_cases_opened_between_two_dates(desk: Desk, tmp_path: Path) -> None:
+    assert exported(desk, "ocel", tmp_path, since="2026-03-03")[1]["cases"] == 1
+    assert exported(desk, "xes", tmp_path, until="2026-03-09")[1]["cases"] == 3
+    assert exported(desk, "xes", tmp_path, since="2026-03-02", until="2026-03-02")[1]["cases"] == 3
+    _file, counts = exported(desk, "ocel", tmp_path, since="2027-01-01")
+    assert counts == {"events": 0, "cases": 0, "accounts": 0, "agents": 0}
+
+
+# --- XES --------------------------------------------------------------------------------------------------------------
+
+
+def test_xes_is_read_back_with_one_trace_a_case(desk: Desk, tmp_path: Path) -> None:
+    file, counts = exported(desk, "xes", tmp_path)
+    log = ElementTree.parse(file).getroot()  # noqa: S314 - it is ours
+    traces = log.findall(f"{NS}trace")
+    assert counts == {"cases": 4, "events": events_of(desk)}
+    assert len(traces) == 4
+    assert len(log.findall(f"{NS}trace/{NS}event")) == counts["events"]
+    # The order in which the schema wants them.
+    order = [child.tag.removeprefix(NS) for child in log]
+    assert order == sorted(order, key=["extension", "global", "classifier", "trace"].index)
+    for trace in traces:
+        times = [e.get("value", "") for e in trace.findall(f"{NS}event/{NS}date[@key='time:timestamp']")]
+        assert times == sorted(times)
+    reason = log.find(f"{NS}trace/{NS}event/{NS}string[@key='reason']")
+    assert reason is not None
+    assert reason.get("value") == 'urge\n<ya> & "hoy"'
+
+
+XES_MAPPING = """name = "xes"
+other_activities = "note"
+layout = "events"
+first_row = "opens"
+[times]
+format = "iso"
+zone = "America/Guatemala"
+[columns]
+case = "case:concept:name"
+account = "case:account"
+agent = "org:resource"
+time = "time:timestamp"
+activity = "concept:name"
+level = "case:level"
+priority = "case:priority"
+[levels]
+basic = "basic"
+corporate = "corporate"
+[priorities]
+low = "low"
+high = "high"
+[activities]
+"ticket.responded" = "respond"
+"ticket.resolved" = "resolve"
+[enrolment]
+zone = "America/Guatemala"
+"""
+
+
+@pytest.fixture(name="mapping")
+def _mapping(tmp_path: Path) -> Path:
+    file = tmp_path / "xes.toml"
+    file.write_text(XES_MAPPING, "utf-8")
+    return file
+
+
+def test_an_export_is_imported_into_another_ledger_by_a_mapping(desk: Desk, tmp_path: Path, mapping: Path) -> None:
+    file, _counts = exported(desk, "xes", tmp_path, until="2026-03-09")
+    other = Desk(f"sqlite:///{tmp_path / 'other.db'}").at("2026-03-12 09:00")
+    done = import_file(other.ledger, file, load_mapping(mapping))
+    # T-3 has no level: its rows are set aside, with their lines.
+    assert (done.tickets, done.rows - len(done.rejected)) == (2, events_of(desk, ("T-1", "T-2")))
+    assert {rejected.reason.facts["field"] for rejected in done.rejected} == {"case:level"}
+    assert other.clock("T-1")["responded_at"] == desk.clock("T-1")["responded_at"]
+    again = import_file(other.ledger, file, load_mapping(mapping))
+    assert (again.imported, again.skipped) == (0, done.imported)
+    other.close()
+
+
+def xes(tmp_path: Path, text: str) -> Path:
+    file = tmp_path / "x.xes"
+    file.write_text(text, "utf-8")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("", "import_unreadable"),
+        ("<log>", "import_unreadable"),
+        ("<notes/>", "import_unreadable"),
+        ("<log/>", "import_empty"),
+        ("<log><trace><string key='a' value='1'/></trace></log>", "import_empty"),
+        ('<!DOCTYPE log [<!ENTITY a "b">]><log><trace><event><string key="x" value="&a;"/></event></trace></log>',
+         "import_unreadable"),
+        ("<log><trace>" + "<list>" * 100 + "</list>" * 100 + "</trace></log>", "import_unreadable"),
+        ("<log><trace><event><string key='x' value='1'/></event></trace></log>", "import_column"),
+    ],
+)  # fmt: skip
+def test_what_is_no_usable_xes_is_refused(tmp_path: Path, mapping: Path, text: str, code: str) -> None:
+    desk = Desk(f"sqlite:///{tmp_path / 'l.db'}").at("2026-03-12 09:00")
+    with pytest.raises(LedgerError) as refused:
+        import_file(desk.ledger, xes(tmp_path, text), load_mapping(mapping))
+    assert refused.value.code == code
+    assert desk.position == 0
+    desk.close()
+
+
+# --- the command line, and pm4py --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["ocel", "xes"])
+def test_the_command_line_writes_whole_files(desk: Desk, tmp_path: Path, kind: str) -> None:
+    file = tmp_path / f"out.{kind}"
+    done = cli(desk.ledger.store.url, "export", kind, str(file), "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["cases"] == 4
+    assert file.stat().st_size > 1000
+    assert list(tmp_path.glob("*.part")) == []
+    assert cli(desk.ledger.store.url, "export", kind, str(tmp_path / "no" / "out")).exit_code == 1
+
+
+_READ = """
+import sys, json, warnings
+warnings.simplefilter("ignore")
+import pm4py
+ocel = pm4py.read_ocel2_json(sys.argv[1])
+log = pm4py.read_xes(sys.argv[2])
+print(json.dumps({"events": len(ocel.events), "objects": len(ocel.objects), "relations": len(ocel.relations),
+                  "traces": int(log["case:concept:name"].nunique()), "xes_events": len(log)}))
+"""
+
+
+@pytest.mark.skipif(not PM4PY, reason="LEDGER_TEST_PM4PY names no Python that has pm4py")
+def test_pm4py_reads_both_back(desk: Desk, tmp_path: Path) -> None:
+    ocel, counts = exported(desk, "ocel", tmp_path)
+    log, in_xes = exported(desk, "xes", tmp_path)
+    done = subprocess.run([PM4PY, "-c", _READ, ocel, log], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    relations = sum(len(event["relationships"]) for event in json.loads(ocel.read_text("utf-8"))["events"])
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "events": counts["events"], "objects": 9, "relations": relations,
+        "traces": in_xes["cases"], "xes_events": in_xes["events"],
+    }  # fmt: skip
