@@ -65,21 +65,31 @@ def row_at(stream: Stream, at: str) -> tuple[Any, ...] | None:
         return None
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone).isoformat()
+    policy, calendar = _promised(opened, facts, at)
     return (
         stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
         clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
         clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
         clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
-        clock.excluded, clock.approver, clock.revised, clock.merged_into, opened.policy, opened.calendar,
-        clock.started_at, _elapsed(clock, stream), int(_plain(clock, facts)), clock.final_at(), opened.zone,
+        clock.excluded, clock.approver, clock.revised, clock.merged_into, policy, calendar,
+        clock.started_at, _elapsed(clock, stream, calendar), int(_plain(clock, facts)), clock.final_at(), opened.zone,
     )  # fmt: skip
 
 
-def _elapsed(clock: sla.Clock, stream: Stream) -> int:
+def _promised(opened: f.TicketOpened, facts: list[f.TicketFact], at: str) -> tuple[str, str]:
+    """Return the policy and calendar of the promise: the opening's, else those under which the case first joined."""
+    if opened.calendar:
+        return opened.policy, opened.calendar
+    joined = [x for x in facts if isinstance(x, f.TicketReclassified) and x.calendar and x.occurred_at <= at]
+    first = min(joined, key=lambda fact: fact.occurred_at, default=None)
+    return (first.policy, first.calendar) if first is not None else (opened.policy, "")
+
+
+def _elapsed(clock: sla.Clock, stream: Stream, reference: str) -> int:
     """Return the counted microseconds from the start to the response that counts, -1 without one or a target."""
     if not (clock.due_at and clock.counted_at) or clock.counted_at < clock.started_at:
         return -1
-    calendar = stream.catalogue.calendar(clock.opened.calendar or _ALWAYS)
+    calendar = stream.catalogue.calendar(reference or _ALWAYS)
     return calendar.elapsed_us(from_iso(clock.started_at), from_iso(clock.counted_at))
 
 
@@ -103,7 +113,7 @@ _MOVERS = (f.TicketPrioritised, f.TicketPlanUpgraded)
 
 _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
 _ALWAYS = "24x7@1"
-MODEL = ReadModel("tickets", 4, "ticket/", (TICKETS,), rows)
+MODEL = ReadModel("tickets", 5, "ticket/", (TICKETS,), rows)
 
 
 def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:

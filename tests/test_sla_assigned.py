@@ -85,6 +85,15 @@ def test_an_administrative_case_that_joins_is_governed_by_its_opening(desk: Desk
     assert act(desk, "reclassify", ticket, request="general")["due_at"] == local(f"{DAY} 15:00")
 
 
+def test_a_case_that_joins_is_measured_in_the_calendar_it_joined_under(desk: Desk) -> None:
+    assign(desk, "oficina")
+    ticket = desk.at(f"{DAY} 11:00").ticket(request="administrative")["ticket"]
+    act(desk, "reclassify", ticket, "11:30", request="general")
+    act(desk, "respond", ticket, "13:30")
+    (row,) = desk.ask("report", by=["calendar"])["rows"]
+    assert (row["calendar"], row["worst_us"]) == ("oficina@1", 3_600_000_000)  # two hours less the lunch
+
+
 def test_an_upgrade_counts_in_the_calendar_of_its_level_under_the_openings_policy(desk: Desk) -> None:
     assign(desk, "oficina", level="corporate")
     ticket = opened(desk)

@@ -174,7 +174,7 @@ class History:
         self.keep(number, "exclude", at)
 
     def revise(self) -> None:
-        number = self.rng.choice(list(self.cases))
+        number, _at = self.pick()
         verdict = self.rng.choice(["met", "breached", "excluded"])
         self.do("revise", number, self.now, by=BEATRIZ, verdict=verdict, approver="carmen", reason="consta")
         self.keep(number, "revise", self.now, verdict)
