@@ -72,6 +72,7 @@ SLA_QUESTIONS = (
             KNOWN_AT,
             may("raw", Flag()),
             may("breaches", Flag()),
+            may("times", Flag()),
             may("level", LEVEL),
             may("priority", Choice(PRIORITIES)),
             may("customer", Id()),

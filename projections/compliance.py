@@ -88,28 +88,35 @@ def verdict_of(case: Mapping[str, Any], at: str, raw: bool) -> str:
 # --- cells -----------------------------------------------------------------------------------------------------------
 
 
-def read_cells(read: Store, by: Sequence[str], *, now: str, raw: bool = False, scope: Scope | None = None) -> Cells:
+def read_cells(
+    read: Store, by: Sequence[str], *, now: str, raw: bool = False, scope: Scope | None = None, times: bool = True
+) -> Cells:
     """Return the cells of the read model at canonical instant `now`: what is unanswered and due by then is breached.
 
-    One pass: the times of a cell come as one text, which costs the database less than sorting them.
+    Without `times` it counts alone, for less than half the price.
+
+    One pass: the times of a cell come as one value, which costs the database less than sorting them.
     """
     check_by(by)
     columns = [BY[name] for name in by]
     where, given = (scope or Scope()).where()
     listed = ", ".join([*columns, "verdict"])
-    if read.dialect == "sqlite":
-        times = "group_concat(CASE WHEN elapsed_us >= 0 THEN elapsed_us END)"
-    else:
-        times = "string_agg(CASE WHEN elapsed_us >= 0 THEN elapsed_us END::text, ',')"
+    gather = "group_concat" if read.dialect == "sqlite" else "array_agg"
+    taken = f"{gather}(elapsed_us) FILTER (WHERE elapsed_us >= 0)" if times else "NULL"
     sql = f"""
-        SELECT {listed}, count(*), {times}
+        SELECT {listed}, count(*), {taken}
         FROM (SELECT {"".join(f"{column}, " for column in columns)} elapsed_us, {verdict_sql(raw)} AS verdict
               FROM r_tickets WHERE {where}) AS judged
         GROUP BY {listed}"""
     return {
-        (tuple(key), verdict): (int(count), [int(us) for us in taken.split(",")] if taken else [])
-        for *key, verdict, count, taken in read.query(sql, [now, *given])
+        (tuple(key), verdict): (int(count), _times(gathered))
+        for *key, verdict, count, gathered in read.query(sql, [now, *given])
     }
+
+
+def _times(gathered: str | list[int] | None) -> list[int]:
+    """Return the times that a database gathered: one text from SQLite, a list from PostgreSQL, None of nothing."""
+    return [int(us) for us in gathered.split(",")] if isinstance(gathered, str) else gathered or []
 
 
 class Tally:
@@ -164,6 +171,11 @@ def totals(cells: Cells) -> Row:
     shown = {name: nearest_rank(times, percent) for name, percent in _PERCENTILES.items()}
     share = basis_points(counts["met"], counts["breached"])
     return {"total": sum(counts.values()), **counts, "met_bp": share, **shown}
+
+
+def without_times(row: Row) -> Row:
+    """Return a row without its percentiles."""
+    return {name: value for name, value in row.items() if name not in _PERCENTILES}
 
 
 def basis_points(met: int, breached: int) -> int | None:

@@ -11,7 +11,7 @@ from ledger.errors import Unavailable
 from ledger.rules.instants import from_iso, show
 from ledger.store import Store
 from projections import folded
-from projections.compliance import BY, Cells, Row, Scope, Tally, read_cells, rows_of, totals, verdict_sql
+from projections.compliance import BY, Cells, Row, Scope, Tally, read_cells, rows_of, totals, verdict_sql, without_times
 from projections.projector import Projector, projector_of
 
 DEFAULT_BY = ["level", "priority"]
@@ -25,7 +25,7 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Row:
 
     With `at` (true then) or `known_at` (known then) every case is folded from the log; else the read model tells.
     """
-    by, raw = values.get("by") or DEFAULT_BY, bool(values.get("raw"))
+    by, raw, times = values.get("by") or DEFAULT_BY, bool(values.get("raw")), values.get("times", True)
     scope = _scope(values)
     projector = projector_of(ledger)
     if "at" in values or "known_at" in values:
@@ -34,13 +34,16 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Row:
         cells, late = _folded(projector, by, at, position, raw, scope)
     else:
         going_on(projector)
-        cells = read_cells(projector.read, by, now=at, raw=raw, scope=scope)
+        cells = read_cells(projector.read, by, now=at, raw=raw, scope=scope, times=times)
         late = _late(projector.read, at, raw, scope) if values.get("breaches") else []
     zone = ledger.catalogue.zone
     found: Row = {"at": show(at, zone), "known_at": None, "by": by, "raw": raw, **_echo(values)}
     if "known_at" in values:
         found["known_at"] = show(values["known_at"], zone)
-    found |= {"rows": rows_of(cells, by), "totals": totals(cells)}
+    rows, last = rows_of(cells, by), totals(cells)
+    if not times:
+        rows, last = [without_times(row) for row in rows], without_times(last)
+    found |= {"rows": rows, "totals": last}
     if values.get("breaches"):
         found["breaches"] = [_breach(case, at, ledger.catalogue) for case in late]
     return found

@@ -19,7 +19,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from scripts import bench_account, bench_append, bench_http, bench_import, bench_queue, bench_rebuild, bench_sweep
+from scripts import (
+    bench_account,
+    bench_append,
+    bench_http,
+    bench_import,
+    bench_queue,
+    bench_rebuild,
+    bench_report,
+    bench_sweep,
+)
 from scripts.bench_common import DIALECTS, QUICK, Broken, Ground, Row, Size, prepared
 
 Measure = Callable[[Ground, str], list[Row]]
@@ -33,6 +42,7 @@ PARTS: dict[str, Measure] = {
     "queue": bench_queue.first_page,
     "http": bench_http.balance,
     "import": bench_import.import_log,
+    "report": bench_report.report,
     "sweep-clock-year": bench_sweep.clock_year,
     "sweep-idle": bench_sweep.idle,
     "sweep-month-end": bench_sweep.month_end,

@@ -45,6 +45,7 @@ class Size:
     sweep: int = 20_000  # subscriptions that fall due at one midnight
     peers: int = 1500  # of those, how many the library renews one by one
     idle: int = 100_000  # subscriptions with nothing due
+    reported: int = 90_000  # cases that a report counts
 
 
 QUICK = Size(
@@ -59,6 +60,7 @@ QUICK = Size(
     sweep=1000,
     peers=200,
     idle=5000,
+    reported=9000,
 )
 TINY = Size(
     copies=1,
@@ -75,6 +77,7 @@ TINY = Size(
     sweep=8,
     peers=4,
     idle=100,
+    reported=200,
 )
 
 

@@ -213,6 +213,14 @@ def test_figures_of_a_morning_told_by_hand(desk: Desk) -> None:
     assert desk.ask("report", level="basic", priority="low")["totals"]["open"] == 1
 
 
+def test_without_times_it_counts_the_same(desk: Desk) -> None:
+    lived = live(desk, 7)
+    for dated in ({}, {"at": lived[30]}):
+        whole, counts = (desk.ledger.ask("report", {"by": "level,agent", "times": t, **dated}) for t in (True, False))
+        for row, bare in zip([*whole["rows"], whole["totals"]], [*counts["rows"], counts["totals"]], strict=True):
+            assert bare == {name: value for name, value in row.items() if not name.endswith("_us")}
+
+
 def test_an_unanswered_breach_is_late_so_far(one: Desk) -> None:
     one.ticket(priority="high", ticket="T-A")
     one.at("2026-03-02 10:20")
