@@ -17,8 +17,8 @@ from projections.projector import Projector, projector_of
 from projections.reports import DEFAULT_BY, going_on
 
 CAUSES = (
-    *("typed_late", "revision", "exclusion", "reclassified", "breach_came_due"),
-    *("answered", "late_answer", "target_moved"),
+    *("typed_late", "revision", "exclusion", "reclassified", "target_moved"),
+    *("late_answer", "answered", "breach_came_due"),
 )
 
 

@@ -12,6 +12,7 @@ from ledger import facts as f
 from ledger.errors import LedgerError
 from ledger.facts.codec import encode
 from ledger.publishing import digest_of, published
+from ledger.texts import table
 from projections import published as reports
 from projections.projector import projector_of
 from projections.rebuild import rebuild
@@ -216,3 +217,9 @@ def test_thousands_of_cases_fit_into_one_fact(desk: Desk) -> None:
     )  # fmt: skip
     assert len(encode(fact)) < 64 * 1024
     assert f.decode(fact.TOPIC, encode(fact)) == fact
+
+
+def test_every_cause_has_words() -> None:
+    assert {key.removeprefix("value_cause_") for key in table() if key.startswith("value_cause_")} >= set(
+        reports.CAUSES
+    )
