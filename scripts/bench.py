@@ -27,6 +27,7 @@ from scripts import (
     bench_queue,
     bench_rebuild,
     bench_report,
+    bench_sla,
     bench_sweep,
 )
 from scripts.bench_common import DIALECTS, QUICK, Broken, Ground, Row, Size, prepared
@@ -43,6 +44,8 @@ PARTS: dict[str, Measure] = {
     "http": bench_http.balance,
     "import": bench_import.import_log,
     "report": bench_report.report,
+    "due": bench_sla.due_instant,
+    "what-if": bench_sla.what_if,
     "sweep-clock-year": bench_sweep.clock_year,
     "sweep-idle": bench_sweep.idle,
     "sweep-month-end": bench_sweep.month_end,

@@ -24,7 +24,7 @@ from projections.projector import Projector
 from projections.whatif_chart import draw
 from scripts.demo_log import write_log
 from tests import naive_whatif as naive
-from tests.given import ANA, Desk
+from tests.given import ANA, BEATRIZ, Desk
 from tests.naive_whatif import HOUR, LEVELS, PRIORITIES, Case
 from tests.test_import_helpdesk import ANSWERS, HOURS, LEVEL, MAPPING, PRIORITY, REAL
 
@@ -412,6 +412,42 @@ def test_a_pause_moves_the_due_instant_by_what_was_waited(store_url: str, answer
     if verdict == "met":
         assert found["flips"][0]["before"]["due_at"] == "2026-08-03T17:00:00-06:00"
         assert found["flips"][0]["after"]["due_at"] == "2026-08-03T23:00:00-06:00"
+    desk.close()
+
+
+def test_a_limit_used_up_as_the_wait_begins_is_due_then(store_url: str) -> None:
+    desk = Desk(store_url)
+    desk.at("2026-08-03 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-08-03 17:00").do("ticket.wait", ticket=number, by=ANA)
+    desk.at("2026-08-03 18:00").do("ticket.resume", ticket=number, by=ANA)
+    desk.do("ticket.respond", ticket=number, by=ANA)
+    for pause in ("none", "waiting"):
+        [found] = desk.ask("what_if", pause=pause, limits="basic/low=8h")["scenarios"]
+        assert (cells(found, "after"), found["flips"]) == ({("basic", "low", "breached"): 1}, [])
+    desk.close()
+
+
+# --- calendars by name --------------------------------------------------------------------------------------------
+
+
+def test_naming_the_calendar_that_governs_changes_nothing(sqlite_url: str) -> None:
+    """Its newest version has holidays that the case was not promised: it counts only where it is asked for."""
+    desk = Desk(sqlite_url)
+    desk.at("2026-06-28 09:00").do("calendar.assign", level="basic", priority="low", calendar="gt-business", by=BEATRIZ)
+    desk.at("2026-06-29 09:00").sell()  # the Army's day is kept on this Monday
+    number = desk.ticket()["ticket"]
+    desk.at("2026-06-30 09:00").do("ticket.respond", ticket=number, by=ANA)
+    [same] = desk.ask("what_if", calendars="gt-business")["scenarios"]
+    assert same["flips"] == []
+    [newer] = desk.ask("what_if", calendars="gt-business@2")["scenarios"]
+    [flip] = newer["flips"]
+    assert (flip["before"]["calendar"], flip["before"]["due_at"]) == ("gt-business@1", "2026-06-29T17:00:00-06:00")
+    assert (flip["after"]["verdict"], flip["after"]["due_at"]) == ("met", "2026-06-30T16:00:00-06:00")
+    [closed] = desk.ask("what_if", holidays="2026-06-29")["scenarios"]
+    assert closed["flips"][0]["after"]["due_at"] == "2026-06-30T16:00:00-06:00"
+    [abroad] = desk.ask("what_if", zone="Europe/Madrid")["scenarios"]  # its hours end at nine in Guatemala
+    assert abroad["flips"] == []
     desk.close()
 
 

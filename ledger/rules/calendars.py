@@ -189,7 +189,10 @@ class Calendar:
 
     def _year_of(self, at: datetime) -> int:
         """Return the year between whose local midnights `at` lies, also where a date is gone through twice."""
-        early, late = (at.astimezone(UTC) + days for days in (-_TWO_DAYS, _TWO_DAYS))
+        moment = at.astimezone(UTC)
+        if moment.month not in (1, 12):
+            return moment.year
+        early, late = moment - _TWO_DAYS, moment + _TWO_DAYS
         if early.year == late.year:
             return late.year
         return late.year if at >= instants.midnight(date(late.year, 1, 1), self.zone) else early.year
