@@ -168,6 +168,7 @@ def test_a_raise_that_comes_too_late_to_tighten_is_told_and_governs_nothing(desk
     assert causes(told)[1] == ("raised", local(f"{DAY} 14:00"), local(f"{DAY} 14:00"))
     assert (told["changes"][1]["to"], told["priority"]) == ("high", "low"), "asked for, and whose limit governs"
     assert ("without", "raised") not in others(told)
+    assert others(told)["level", "corporate"] == (local(f"{DAY} 12:00"), "breached")
     assert any("subida a alta" in line for line in told["words"]["es_GT"])
     assert any("quedó igual" in line for line in told["words"]["es_GT"])
 
