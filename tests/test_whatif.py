@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 import random
 import tomllib
 from collections import Counter
@@ -11,11 +12,14 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from click.testing import CliRunner
 from eventsourcing.persistence import StoredEvent
 
 from ledger.application import Ledger
+from ledger.cli import assemble
 from ledger.errors import LedgerError
 from ledger.imports import import_file, load_mapping
 from ledger.scenarios import load_file
@@ -26,6 +30,7 @@ from scripts.demo_log import write_log
 from tests import naive_whatif as naive
 from tests.given import ANA, BEATRIZ, Desk
 from tests.naive_whatif import HOUR, LEVELS, PRIORITIES, Case
+from tests.test_api import Office
 from tests.test_import_helpdesk import ANSWERS, HOURS, LEVEL, MAPPING, PRIORITY, REAL
 
 Answer = dict[str, Any]
@@ -449,6 +454,44 @@ def test_naming_the_calendar_that_governs_changes_nothing(sqlite_url: str) -> No
     [abroad] = desk.ask("what_if", zone="Europe/Madrid")["scenarios"]  # its hours end at nine in Guatemala
     assert abroad["flips"] == []
     desk.close()
+
+
+# --- command line and HTTP ----------------------------------------------------------------------------------------
+
+
+def test_the_command_line_shows_tables_flips_and_draws(log: tuple[Ledger, Path], tmp_path: Path) -> None:
+    ledger, _path = log
+    policy, chart = tmp_path / "strict.toml", tmp_path / "share.svg"
+    policy.write_text('[scenarios.strict]\nlimits = { "basic/low" = "1h" }\n', "utf-8")
+
+    def run(*words: str, lang: str = "en") -> Any:
+        arguments = ["--database", ledger.store.url, "--lang", lang, "sla", "what-if", *words]
+        return CliRunner().invoke(assemble("en"), arguments, catch_exceptions=True)
+
+    shown = run("--policy", str(policy), "--scenario", "gt:calendar=gt-business", "--flips", "2", "--chart", str(chart))
+    assert shown.exit_code == 0, shown.output
+    for words in ("scenario: strict", "scenario: gt", "from met to breached", "has no holidays published for", " → "):
+        assert words in shown.output
+    assert chart.read_text("utf-8").startswith("<svg")
+    asked = run("--limit", "basic/low=1h", "--aim", "60", "--for", "advanced/low", "--flips", "1", "--json")
+    answer = json.loads(asked.output)
+    values = {"limits": "basic/low=1h", "aim": "60", "for": "advanced/low", "flips": 1}
+    assert {**answer, "at": ""} == {**ledger.ask("what_if", values), "at": ""}
+    assert "Ningún caso cambia" in run("--calendar", "24x7", lang="es_GT").output
+    assert isinstance(run("--limit", "basic/low").exception, LedgerError)
+
+
+def test_over_http_managers_and_operators_ask_and_nobody_else(sqlite_url: str) -> None:
+    office = Office(sqlite_url)
+    path = "/v1/sla/what-if?scenarios=a:basic/low=1h,calendar=gt-business"
+    statuses = {role: office.get(path, role=role).status_code for role in ("agent", "finance", "manager", "operator")}
+    assert statuses == {"agent": 403, "finance": 403, "manager": 200, "operator": 200}
+    as_json = quote(json.dumps({"a": {"limits": {"basic/low": "1h"}, "calendars": "gt-business"}}))
+    same = [office.get(p).json["scenarios"] for p in (path, f"/v1/sla/what-if?scenarios={as_json}")]
+    assert same[0] == same[1]
+    wrong = office.get("/v1/sla/what-if?limits=basic/low=never")
+    assert (wrong.status_code, wrong.json["code"]) == (422, "malformed")
+    office.close()
 
 
 # --- bad input ----------------------------------------------------------------------------------------------------
