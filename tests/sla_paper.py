@@ -78,18 +78,15 @@ def policy(number: int) -> tuple[Catalogue, naive.Policy, str, date]:
         for priority in PRIORITIES
     }
     chosen = {cell: rng.choice([0, 0, 1, 2]) for cell in limits}
-    entry = TargetsEntry(
-        "p",
-        date(2000, 1, 1),
-        *(LimitsEntry(*(limits[level, priority] for priority in PRIORITIES)) for level in LEVELS),
-        calendar="c0",
-        calendars={level: {p: f"c{chosen[level, p]}" for p in PRIORITIES} for level in LEVELS},
-    )
+    row = {level: LimitsEntry(*(limits[level, priority] for priority in PRIORITIES)) for level in LEVELS}
+    calendars = {level: {p: f"c{chosen[level, p]}" for p in PRIORITIES} for level in LEVELS}
+    since = date(2000, 1, 1)
+    entry = TargetsEntry("p", since, row["basic"], row["advanced"], row["corporate"], "c0", calendars)
     catalogue = dataclasses.replace(
         shipped(),
         _targets=[entry],
         _calendars={f"c{n}@1": Calendar.from_data(hours) for n, hours in enumerate(data)},
-        _calendar_dates=[(date(2000, 1, 1), f"c{n}", 1) for n in range(len(data))],
+        _calendar_dates=[(since, f"c{n}", 1) for n in range(len(data))],
     )
     hours = [naive.Hours(one) for one in data]
     told = naive.Policy(
@@ -113,7 +110,7 @@ class Paper:
         self.now = self.opened + (timedelta(days=rng.randrange(40)) if imported else timedelta(0))
         self.position = 0
         self.level, self.priority = rng.choice(LEVELS), rng.choice(PRIORITIES)
-        target = rng.random() > 0.12
+        target = rng.random() > 0.25
         self.case = naive.Case(
             self.opened, self.now, self.zone, self.level, self.priority, told, target=target, imported=imported
         )
@@ -152,9 +149,10 @@ class Paper:
         rng = self.rng
         if rng.random() < 0.15:
             return timedelta(0)
-        due = self.child and sla.run(self.ticket().facts, "~")
-        if due and due.due_at and rng.random() < 0.25:  # to the very due instant, or just before it
-            gap = datetime.fromisoformat(due.due_at) - self.now - rng.choice([0, 1]) * US
+        told = self.case.told(self.now + 400 * DAY)
+        if told.due and told.final_at and rng.random() < 0.25:  # to a very instant, or just before it
+            edge = told.due if rng.random() < 0.7 else told.final_at
+            gap = edge - self.now - rng.choice([0, 1]) * US
             if gap >= timedelta(0):
                 return gap
         quick = [MINUTE, 10 * MINUTE, 10 * MINUTE, 30 * MINUTE, HOUR, HOUR]
@@ -202,9 +200,10 @@ class Paper:
 
     def prioritise(self, at: datetime) -> None:
         agreed = self.rng.random() < 0.7
-        wanted = {"priority": self.rng.choice(PRIORITIES), "agreed": agreed}
+        priority = self.rng.choice(PRIORITIES)
+        wanted = {"priority": priority, "agreed": agreed}
         decided = cases.prioritise(self.ticket(), wanted, self._asked(at, "motivo"), self.catalogue)
-        self._keep(decided.others, "priority", at, wanted["priority"], grounds=agreed)
+        self._keep(decided.others, "priority", at, priority, grounds=agreed)
 
     def upgrade(self, _at: datetime) -> None:
         above = LEVELS[LEVELS.index(self.level) + 1 :]

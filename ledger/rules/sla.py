@@ -302,9 +302,7 @@ def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | Non
     if not due_at:
         return
     # On a tie the earlier limit governs: only a due instant that really moves changes whose limit it is.
-    sooner = fact.direction == "raise" and due_at < clock.due_at
-    later = fact.direction == "lower" and due_at > clock.due_at
-    if sooner or later:
+    if due_at < clock.due_at if fact.direction == "raise" else due_at > clock.due_at:
         clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = clock.level, fact.priority
     _moved(clock, fact, "raised" if fact.direction == "raise" else "lowered", before)
