@@ -9,9 +9,11 @@ import pytest
 
 from ledger.rules.instants import from_iso
 from projections import budget
+from projections.cli_queue import hours
 from projections.projector import projector_of
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
 from tests.test_api import Office
+from tests.test_clock_http import cli
 
 
 @pytest.fixture(name="desk")
@@ -292,3 +294,27 @@ def test_over_http_an_agent_gets_their_own_and_a_manager_all(sqlite_url: str) ->
     assert "T-3" in {item["ticket"] for item in mine}
     assert office.call("GET", "/v1/sla/queue", None, role="finance").status_code == 403
     office.close()
+
+
+# --- on the command line ------------------------------------------------------------------------------------------
+
+
+def test_the_command_line_prints_it_for_people_in_both_languages(desk: Desk) -> None:
+    desk.ticket(FERRETERIA, priority="high", ticket="T-1")
+    desk.ticket(PANADERIA, ticket="T-2")
+    url = desk.ledger.store.url
+    shown = cli(url, "--lang", "en", "sla", "queue", "--limit", "1", "--budget", "--share", "90").stdout
+    assert "T-1" in shown
+    assert "T-2" not in shown
+    assert "2:00:00" in shown
+    assert "--cursor" in shown
+    assert "queda" in cli(url, "--lang", "es", "sla", "queue").stdout
+    assert "accuse nobody" in cli(url, "--lang", "en", "sla", "radar").stdout
+    assert cli(url, "sla", "queue", "--share", "x").exit_code != 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0, "0:00:00"), (3661, "1:01:01"), (-1, "-0:00:01"), (360_000, "100:00:00")]
+)
+def test_seconds_as_hours(seconds: int, shown: str) -> None:
+    assert hours(seconds) == shown

@@ -256,6 +256,8 @@ def test_our_people_are_told_by_webhook_and_no_customer_is(desk: PostDesk) -> No
     assert (body["ticket"], body["assigned_to"], body["percent"]) == ("T", "luis", 100)
     assert from_iso(body["due_at"]) == when("2026-03-02 11:00")
     assert len(desk.box.mails) == mails
+    sql = "SELECT count(*) FROM ledger_outbox WHERE channel = ? AND kind IN (?, ?)"
+    assert desk.ledger.store.query(sql, ["email", "sla_warning", "sla_breached"])[0][0] == 0
 
 
 def test_a_warning_is_no_news_any_more_once_it_was_answered(desk: PostDesk) -> None:
