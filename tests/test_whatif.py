@@ -425,8 +425,8 @@ def test_a_limit_used_up_as_the_wait_begins_is_due_then(store_url: str) -> None:
     desk.at("2026-08-03 09:00").sell()
     number = desk.ticket()["ticket"]
     desk.at("2026-08-03 17:00").do("ticket.wait", ticket=number, by=ANA)
+    desk.at("2026-08-03 17:30").do("ticket.respond", ticket=number, by=ANA)
     desk.at("2026-08-03 18:00").do("ticket.resume", ticket=number, by=ANA)
-    desk.do("ticket.respond", ticket=number, by=ANA)
     for pause in ("none", "waiting"):
         [found] = desk.ask("what_if", pause=pause, limits="basic/low=8h")["scenarios"]
         assert (cells(found, "after"), found["flips"]) == ({("basic", "low", "breached"): 1}, [])
