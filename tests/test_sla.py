@@ -525,7 +525,7 @@ calendars = { basic = { low = "gt-business", medium = "gt-business" } }
 
 [[calendars]]
 name = "gt-business"
-version = 2
+version = 99
 from = "2026-05-11"
 zone = "America/Guatemala"
 [calendars.week]
