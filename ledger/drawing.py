@@ -18,7 +18,7 @@ from ledger.rules.segments import OUTSIDE
 from ledger.texts import text
 
 Answer = dict[str, Any]
-_WIDTH, _LEFT, _BAR, _TOP, _HEIGHT = 1000, 20, 740, 96, 44  # labels reach to the right of the bar
+_WIDTH, _LEFT, _BAR, _TOP, _HEIGHT = 1000, 20, 710, 96, 44  # labels reach to the right of the bar
 _ROW, _CHAR = 17, 7  # a row of labels; the widest an average character of 12 px gets
 _MICROSECOND = timedelta(microseconds=1)
 _STYLE = (
@@ -132,7 +132,8 @@ def _labels(marks: list[_Mark], scale: _Scale) -> tuple[list[str], int]:
     for mark in reversed(marks):
         x = scale.x(mark.at) // 1000
         end = x + 6 + _CHAR * len(mark.label)
-        row = next((n for n, begin in enumerate(starts) if end < begin and all(x < s for s in starts[:n])), len(starts))
+        # Free: it ends before the labels of this row, and before the leaders that go through it to the rows below.
+        row = next((n for n in range(len(starts)) if end < min(starts[n:])), len(starts))
         if row == len(starts):
             starts.append(x)
         starts[row] = x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -93,7 +94,25 @@ def drawn(told: Answer, lang: str = "es_GT") -> ElementTree.Element:
     whole = sum(float(rect.attrib["width"]) for rect in rects)
     for one, rect in zip(told["segments"], rects, strict=True):
         assert abs(float(rect.attrib["width"]) - whole * one["us"] / told["span_us"]) < 0.01
+    _apart(root)
     assert root.attrib["width"] == "100%"
     assert {child.tag.removeprefix(SVG) for child in root} >= {"title", "desc"}
     assert not any(word in text for word in ("<script", "href", "url(http", "@import"))
     return root
+
+
+def _apart(root: ElementTree.Element) -> None:
+    """No label meets another of its row, none leaves the drawing, no line crosses one."""
+    texts = [(int(t.attrib["y"]), int(t.attrib["x"]), 7 * len(t.text or "")) for t in root.iter(f"{SVG}text")]
+    rows: dict[int, list[tuple[int, int]]] = {}
+    for y, x, width in texts:
+        rows.setdefault(y, []).append((x, width))
+    for row in rows.values():
+        for (x, width), (following, _width) in pairwise(sorted(row)):
+            assert x + width <= following
+    assert all(x >= 0 and x + width <= 1000 for _y, x, width in texts)
+    for path in root.iter(f"{SVG}path"):
+        line = re.fullmatch(r"M([0-9.]+) ([0-9]+)V([0-9]+)", path.attrib["d"])
+        if line and path.attrib.get("class") == "l":
+            at, top, bottom = (float(part) for part in line.groups())
+            assert not any(top < y < bottom and x < at < x + width for y, x, width in texts)
