@@ -309,3 +309,24 @@ def test_the_second_case_under_another_customer_is_untouched_by_an_upgrade(desk:
     act(desk, "respond", ticket, "13:30", by=LUIS)
     assert desk.clock(ticket)["verdict"] == "met"
     assert used(desk) == 0
+
+
+def test_an_answer_by_chat_counts_by_the_priority_of_its_instant_whenever_that_was_recorded(desk: Desk) -> None:
+    ticket = opened(desk)
+    assert act(desk, "respond", ticket, "10:50", channel="chat")["counts"] is False
+    desk.at(f"{DAY} 12:00")
+    late(desk, "prioritise", ticket, "10:30", priority="high")
+    clock = desk.clock(ticket)
+    assert (clock["verdict"], clock["responded_at"], clock["due_at"]) == (
+        "met", local(f"{DAY} 10:50"), local(f"{DAY} 11:30"),
+    )  # fmt: skip
+    explained = desk.ask("explain", ticket=ticket)
+    assert (explained["raw"], explained["channel"], explained["responded_by"]) == ("met", "chat", "ana")
+
+
+def test_no_priority_is_dated_behind_a_later_one(desk: Desk) -> None:
+    ticket = opened(desk)
+    act(desk, "prioritise", ticket, "11:00", priority="high")
+    desk.at(f"{DAY} 11:30")
+    with desk.refused("would_break_history"):
+        late(desk, "prioritise", ticket, "10:30", priority="medium")

@@ -123,7 +123,7 @@ def explain(
         others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found))),
         exclusion=_last(standing, f.TicketExcluded),
         revision=_last(everything, f.TicketRevised),
-        response=next((x for x in sorted(standing, key=_date) if _is_response(x)), None) if clock.counted_at else None,
+        response=sla.first_response(sorted(standing, key=_date), clock.opened.priority),
         waits=pauses,
         next_responses=next_responses(everything, at, calendar, pauses),
         resolutions=resolutions(clock.opened.occurred_at, everything, at, calendar, pauses),

@@ -199,7 +199,7 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
         _starts(clock, opened.occurred_at, due_at, opened.level)
         _moved(clock, opened, "opened", "")
     # The first response decides which changes came before it, whatever was recorded first.
-    response = _response(known, opened.priority)
+    response = first_response(known, opened.priority)
     if response is not None:
         clock.responded_at = clock.counted_at = response.occurred_at
         clock.responded_by = response.by
@@ -213,7 +213,7 @@ def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
 
 
-def _response(known: Sequence[f.TicketFact], priority: str) -> f.TicketFact | None:
+def first_response(known: Sequence[f.TicketFact], priority: str) -> f.TicketFact | None:
     """Return the first response: by the priority of its instant, though that was recorded later (`via`: of there)."""
     for fact in known:
         if isinstance(fact, f.TicketPrioritised):
