@@ -43,7 +43,7 @@ def report(ground: Ground, dialect: str) -> list[Row]:
     projector.close()
     return [
         Row(f"report-{dialect}", "ms", counts, peers, ceiling=3),
-        Row(f"report-times-{dialect}", "ms", times, peers, ceiling=5),
+        Row(f"report-times-{dialect}", "ms", times, peers, ceiling=3),
     ]
 
 
