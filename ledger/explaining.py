@@ -20,7 +20,8 @@ from ledger.rules import explain as rules
 from ledger.rules.calendars import Calendar
 from ledger.rules.instants import show
 from ledger.rules.measures import Cycle
-from ledger.rules.segments import Segment
+from ledger.rules.segments import Limit, Segment
+from ledger.rules.sla import Move
 from ledger.rules.subscriptions import local_day
 from ledger.texts import LANGUAGES
 from ledger.ticket import Ticket
@@ -115,71 +116,14 @@ def first_difference(saved: Any, found: Any, place: str = "") -> tuple[str, Any,
 
 
 def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
-    clock, opened = told.clock, told.clock.opened
-    zone = opened.zone
-    governing = told.limits[-1] if clock.due_at and told.limits else None
-    response = told.response
+    clock, zone = told.clock, told.clock.opened.zone
     final_at = clock.final_at()
     return {
-        "ticket": opened.ticket_no,
-        "account": opened.customer_no,
-        "at": show(told.at, zone),
-        "known_at": _instant(known_at, zone),
-        "zone": zone,
-        "request": clock.request,
-        "policy": opened.policy or None,
-        "level": governing.level if governing else None,
-        "priority": governing.priority if governing else None,
-        "limit_us": governing.limit_us if governing else None,
-        "calendar": governing.calendar if governing else None,
-        "calendar_zone": policy.calendar(governing.calendar).zone if governing else None,
-        "opened_at": show(opened.occurred_at, zone),
-        "recorded_at": _instant(clock.recorded_at, zone),
-        "due_at": _instant(clock.due_at, zone),
-        "responded_at": _instant(clock.counted_at, zone),
-        "responded_by": response.by if response is not None else None,
-        "channel": response.channel if isinstance(response, f.TicketResponded) else None,
-        "answered_in": (response.via or None) if isinstance(response, f.TicketResponded) else None,
-        "merged_into": clock.merged_into or None,
-        "raw": told.raw,
-        "verdict": told.verdict,
-        "late_by_us": told.late_us,
-        "late_by_counted_us": rules.counted_late_us(told, policy),
-        "early_by_us": told.early_us,
-        "until": told.until,
-        "span_us": told.span_us,
-        "elapsed_us": told.elapsed_us,
-        "used_us": told.used_us,
-        "left_us": told.left_us,
-        "reproduced": told.reproduced,
-        "limits": [
-            {
-                "cause": one.cause,
-                "at": show(one.at, zone),
-                "level": one.level,
-                "priority": one.priority,
-                "limit_us": one.limit_us,
-                "calendar": one.calendar or None,
-                "from": show(one.start, zone),
-                "due_at": _instant(one.due_at, zone),
-            }
-            for one in told.limits
-        ],
+        **_rule(told, policy, known_at),
+        **_verdict(told, policy),
+        "limits": [_limit(one, zone) for one in told.limits],
         "segments": [_segment(one, zone) for one in told.segments],
-        "changes": [
-            {
-                "at": show(move.at, zone),
-                "cause": move.cause,
-                "to": to,
-                "before": _instant(move.before, zone),
-                "after": _instant(move.after, zone),
-                "level": move.level or None,
-                "priority": move.priority or None,
-                "by": move.by,
-                "reason": move.reason or None,
-            }
-            for move, to in zip(clock.moves, told.asked, strict=True)
-        ],
+        "changes": [_change(move, to, zone) for move, to in zip(clock.moves, told.asked, strict=True)],
         "late_facts": list(_late_facts(told, zone)),
         "excluded": _approved(told.exclusion, zone),
         "revised": _approved(told.revision, zone),
@@ -207,6 +151,81 @@ def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
             }
             for one in told.others
         ],
+    }
+
+
+def _rule(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
+    """Return which case, as of when, and the rule that governs it."""
+    clock, opened = told.clock, told.clock.opened
+    governing = told.limits[-1] if clock.due_at and told.limits else None
+    return {
+        "ticket": opened.ticket_no,
+        "account": opened.customer_no,
+        "at": show(told.at, opened.zone),
+        "known_at": _instant(known_at, opened.zone),
+        "zone": opened.zone,
+        "request": clock.request,
+        "policy": opened.policy or None,
+        "level": governing.level if governing else None,
+        "priority": governing.priority if governing else None,
+        "limit_us": governing.limit_us if governing else None,
+        "calendar": governing.calendar if governing else None,
+        "calendar_zone": policy.calendar(governing.calendar).zone if governing else None,
+    }
+
+
+def _verdict(told: rules.Explanation, policy: PolicyOf) -> Answer:
+    """Return when it was opened, due and answered, the verdict, and by how much."""
+    clock, opened, response = told.clock, told.clock.opened, told.response
+    zone = opened.zone
+    answered = response if isinstance(response, f.TicketResponded) else None
+    return {
+        "opened_at": show(opened.occurred_at, zone),
+        "recorded_at": _instant(clock.recorded_at, zone),
+        "due_at": _instant(clock.due_at, zone),
+        "responded_at": _instant(clock.counted_at, zone),
+        "responded_by": response.by if response is not None else None,
+        "channel": answered.channel if answered is not None else None,
+        "answered_in": (answered.via or None) if answered is not None else None,
+        "merged_into": clock.merged_into or None,
+        "raw": told.raw,
+        "verdict": told.verdict,
+        "late_by_us": told.late_us,
+        "late_by_counted_us": rules.counted_late_us(told, policy),
+        "early_by_us": told.early_us,
+        "until": told.until,
+        "span_us": told.span_us,
+        "elapsed_us": told.elapsed_us,
+        "used_us": told.used_us,
+        "left_us": told.left_us,
+        "reproduced": told.reproduced,
+    }
+
+
+def _limit(one: Limit, zone: str) -> Answer:
+    return {
+        "cause": one.cause,
+        "at": show(one.at, zone),
+        "level": one.level,
+        "priority": one.priority,
+        "limit_us": one.limit_us,
+        "calendar": one.calendar or None,
+        "from": show(one.start, zone),
+        "due_at": _instant(one.due_at, zone),
+    }
+
+
+def _change(move: Move, to: str, zone: str) -> Answer:
+    return {
+        "at": show(move.at, zone),
+        "cause": move.cause,
+        "to": to,
+        "before": _instant(move.before, zone),
+        "after": _instant(move.after, zone),
+        "level": move.level or None,
+        "priority": move.priority or None,
+        "by": move.by,
+        "reason": move.reason or None,
     }
 
 
