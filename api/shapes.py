@@ -131,7 +131,7 @@ _QUESTIONS: dict[str, Schema] = {
         on="date",
         **{"ends_on?": "date", "effective_on?": "date"},
         charge=or_null(_CHARGE),
-        **dict.fromkeys(("discount", "from_credit", "due", "credit_after"), "money"),
+        **dict.fromkeys(("discount", "from_credit", "due", "owed_before", "credit_after"), "money"),
         currency="text",
         granted=many(record(**{**_GIVEN, "from": "instant", "until": "instant?"})),
         voided=many(record(grant="text", units="whole")),

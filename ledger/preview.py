@@ -68,10 +68,18 @@ def preview(twin: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> Ans
         "discount": show_amount(sum(c.discount for c in charges)),
         "from_credit": show_amount(sum(c.paid for c in charges)),
         "due": show_amount(sum(c.due for c in charges)),
+        "owed_before": show_amount(owed := _owed_before(book, before.charges)),
         "currency": book.currency,
     }
-    _pay(twin, sum(c.due for c in charges), when)
+    _pay(twin, owed + sum(c.due for c in charges), when)
     return answer | _effects(twin.whole(max(when, asked.now)), before)
+
+
+def _owed_before(book: Book, known: set[str]) -> int:
+    """Return what is due on older charges that money pays before the new ones (rule 7): it must be paid too."""
+    order = book.owed()
+    last = max((place for place, c in enumerate(order) if c.id not in known), default=0)
+    return sum(c.due for c in order[:last] if c.id in known)
 
 
 def _to_renewal(twin: Account) -> str:

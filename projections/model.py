@@ -15,7 +15,9 @@ from typing import Any
 from ledger import facts as f
 from ledger.catalogue import Catalogue
 from ledger.facts.codec import decode_all
+from ledger.rules import sla
 from ledger.rules.book import Book, fold
+from ledger.rules.subscriptions import FAR
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,16 @@ class Stream:
     def book(self) -> Book:
         """An account's book as of `as_of`."""
         return fold(self.catalogue, self.facts, self.as_of)
+
+    @cached_property
+    def case_facts(self) -> list[f.TicketFact]:
+        """A case's facts."""
+        return [fact for fact in self.facts if isinstance(fact, f.TicketFact)]
+
+    @cached_property
+    def clock(self) -> sla.Clock | None:
+        """A case's clock with everything known; None before its opening."""
+        return sla.run(self.case_facts, FAR, [row[4] for row in self.rows])
 
 
 class PoisonedEvent(ValueError):

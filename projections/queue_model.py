@@ -62,8 +62,7 @@ WARNINGS = Table(
 
 def rows(stream: Stream) -> Rows:
     """Return the row of one case, where its promise still runs, and its warnings."""
-    facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
-    clock = sla.run(facts, FAR, [row[4] for row in stream.rows])
+    facts, clock = stream.case_facts, stream.clock
     if clock is None or not clock.due_at:
         return {}
     found: dict[str, list[tuple[Any, ...]]] = {WARNINGS.name: _warnings(stream, facts, clock)}

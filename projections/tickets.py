@@ -59,20 +59,20 @@ def rows(stream: Stream) -> Rows:
 
 def row_at(stream: Stream, at: str) -> tuple[Any, ...] | None:
     """Return the row of one case as of instant `at`, None when it was not open yet."""
-    facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
-    clock = sla.run(facts, at, [row[4] for row in stream.rows])
+    clock = stream.clock if at == FAR else sla.run(stream.case_facts, at, [row[4] for row in stream.rows])
     if clock is None:
         return None
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone).isoformat()
-    policy, calendar = _promised(opened, facts, at)
+    policy, calendar = _promised(opened, stream.case_facts, at)
     return (
         stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
         clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
         clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
         clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
         clock.excluded, clock.approver, clock.revised, clock.merged_into, policy, calendar,
-        clock.started_at, _elapsed(clock, stream, calendar), int(_plain(clock, facts)), clock.final_at(), opened.zone,
+        clock.started_at, _elapsed(clock, stream, calendar), int(_plain(clock, stream.case_facts)),
+        clock.final_at(), opened.zone,
     )  # fmt: skip
 
 

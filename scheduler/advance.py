@@ -183,9 +183,13 @@ class _Journey:
     def _collect(self, number: str, swept: Swept) -> Swept:
         if swept.next_attempt > self._now and swept.next_look == FAR:
             return swept
-        self.done.update(self._ledger.collect(number, now=self._now))
-        # What the answers made due is on record with them; were it not, the account would come again at once.
-        return sweeping.standing(self._ledger, number, now=self._now)
+        for _ in range(2):  # an answer that was awaited may let a newer card be tried at once
+            self.done.update(self._ledger.collect(number, now=self._now))
+            # What the answers made due is on record with them; were it not, the account would come again at once.
+            swept = sweeping.standing(self._ledger, number, now=self._now)
+            if swept.next_attempt > self._now:
+                break
+        return swept
 
     # --- who comes next -------------------------------------------------------------------------------------
 

@@ -14,7 +14,6 @@ from heapq import heappop, heappush
 from typing import Any, ClassVar
 
 from ledger import facts as f
-from ledger.rules.charges import pay_order
 from ledger.rules.corrections import Corrections
 from ledger.rules.grants import Grant
 from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, Prices
@@ -115,7 +114,7 @@ class Book(Corrections):
         if fact.unapplied:
             purse.waiting[fact.payment] = fact.amount
             return
-        for charge in pay_order(self.open.values(), self.past_due(), fact.charge):
+        for charge in self.owed(fact.charge):
             part = min(charge.due, left)
             if part:
                 left -= part

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from ledger.rules.book import Book
-from ledger.rules.charges import pay_order
 from ledger.rules.grants import LEVELS, RANK, Grant, usable, why
 from ledger.rules.subscriptions import local_day
 
@@ -64,7 +63,7 @@ class Case:
         """Return the id of the charge that is past due ("" = none): a renewal from its boundary on."""
         today = local_day(self.at, self.book.zone).isoformat()
         past_due = self.book.past_due()
-        for charge in pay_order(self.book.open.values(), past_due):
+        for charge in self.book.owed():
             if charge.id in past_due or charge.due_on < today:
                 return charge.id
         return ""

@@ -9,6 +9,8 @@ from msgspec.structs import replace
 
 from ledger import facts as f
 
+_NET = frozenset({*f.COUNTS, f.DueFactWithdrawn})  # what adds to, or takes away, an earlier record
+
 
 class Journal:
     """Due facts by natural key: `derived` by rule, `recorded` by the log (net of its corrections)."""
@@ -30,13 +32,16 @@ class Journal:
     def note(self, fact: f.Due) -> None:
         """Take in a due fact as the log has it, in the order of the log."""
         key = fact.key
-        before = self.recorded.get(key)
-        if isinstance(fact, f.COUNTS) and before is not None:
-            fact = replace(fact, units=_count(before) + fact.units)
-        if isinstance(fact, f.DueFactWithdrawn) or (isinstance(fact, f.COUNTS) and fact.units == 0):
-            self.recorded.pop(key, None)
-        else:
+        if type(fact) not in _NET:  # the plain case: it stands as it is
             self.recorded[key] = fact
+        else:
+            before = self.recorded.get(key)
+            if isinstance(fact, f.COUNTS) and before is not None:
+                fact = replace(fact, units=_count(before) + fact.units)
+            if isinstance(fact, f.DueFactWithdrawn) or _count(fact) == 0:
+                self.recorded.pop(key, None)
+            else:
+                self.recorded[key] = fact
         if self.derived.get(key) == self.recorded.get(key):
             self._differs.pop(key, None)
         else:

@@ -12,7 +12,7 @@ from typing import ClassVar
 
 from ledger import facts as f
 from ledger.rules import terms
-from ledger.rules.charges import Charge, Lot, pay_order
+from ledger.rules.charges import Charge, Lot
 from ledger.rules.grants import Grant
 from ledger.rules.money import split
 from ledger.rules.state import ABANDON, BOUNDARY, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, State
@@ -113,7 +113,7 @@ class Lifecycle(State):
     def _spend_credit(self, at: str) -> None:
         if not self.purse.lots:
             return
-        for charge in pay_order(self.open.values(), self.past_due()):
+        for charge in self.owed():
             lots = self.purse.take(charge.due)
             if lots:
                 self._pay(charge, lots, at)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import date, timedelta
+from functools import lru_cache
 from typing import NamedTuple
 
 from ledger import facts as f
@@ -124,11 +125,15 @@ class Clock:
 def _never_final_before(opened: f.TicketOpened, recorded_at: str) -> str:
     """Return the end of the opening's local month; for an imported case 72 h after its recording, if that is later."""
     day = local_day(opened.occurred_at, opened.zone)
-    following = (day.replace(day=1) + timedelta(days=32)).replace(day=1)
-    month_end = midnight(following, opened.zone)
+    month_end = _month_end(day.year, day.month, opened.zone)
     if opened.source.startswith("import") and recorded_at:
         return max(month_end, _later(recorded_at, _FINAL_AFTER))
     return month_end
+
+
+@lru_cache(maxsize=4096)  # asked for each case of a rebuild, and a desk has few months
+def _month_end(year: int, month: int, zone: str) -> str:
+    return midnight(date(year + month // 12, month % 12 + 1, 1), zone)
 
 
 def run(
@@ -205,7 +210,8 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
         clock.responded_by = response.by
         clock.channel = response.channel if isinstance(response, f.TicketResponded) else ""
     for fact in known:
-        _apply(clock, fact, promise)
+        if type(fact) not in _STILL:
+            _apply(clock, fact, promise)
     return clock
 
 
@@ -225,6 +231,10 @@ def first_response(known: Sequence[f.TicketFact], priority: str) -> f.TicketFact
 
 def _counts(fact: f.TicketResponded, priority: str) -> bool:
     return fact.counts if fact.via else channel_counts(fact.channel, priority)
+
+
+# Most facts of a case: they move nothing that `_fold` has not taken from them.
+_STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted})
 
 
 def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ledger import facts as f
 from ledger.rules.cards import Attempt
-from ledger.rules.charges import Charge, Purse
+from ledger.rules.charges import Charge, Purse, pay_order
 from ledger.rules.grants import Grant
 from ledger.rules.journal import Journal
 from ledger.rules.subscriptions import Subscription
@@ -83,6 +83,11 @@ class State:
     def past_due(self) -> set[str]:
         """Return the charges on which a plan is past due: money pays them first."""
         return {s.unpaid for s in self.subscriptions.values() if s.state == "past_due"}
+
+    def owed(self, first: str = "") -> list[Charge]:
+        """Return the open charges in the order in which money pays them (`first`: the one a card was asked for)."""
+        charges = [charge for charge in self.open.values() if charge.due > 0]
+        return pay_order(charges, self.past_due(), first) if len(charges) > 1 else charges
 
     def in_force(self) -> list[Subscription]:
         """Return the subscriptions whose current period is paid (or free with a licence)."""
