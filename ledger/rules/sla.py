@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import date, timedelta
-from functools import lru_cache
+from datetime import timedelta
 from typing import NamedTuple
 
 from ledger import facts as f
-from ledger.rules import instants
-from ledger.rules.subscriptions import local_day, midnight
+from ledger.rules import finality
 
 PRIORITIES = ("low", "medium", "high")
 CHANNELS = ("platform", "chat", "phone", "email")
 REMINDER_AGE = timedelta(hours=1)
 REOPEN_WITHIN = timedelta(days=7)
-_FINAL_AFTER = timedelta(hours=72)
 
 
 def channel_counts(channel: str, priority: str) -> bool:
@@ -119,21 +116,7 @@ class Clock:
         if not self.due_at:
             return ""
         earlier = min(self.counted_at or self.due_at, self.due_at)
-        return max(_later(earlier, _FINAL_AFTER), _never_final_before(self.opened, self.recorded_at))
-
-
-def _never_final_before(opened: f.TicketOpened, recorded_at: str) -> str:
-    """Return the end of the opening's local month; for an imported case 72 h after its recording, if that is later."""
-    day = local_day(opened.occurred_at, opened.zone)
-    month_end = _month_end(day.year, day.month, opened.zone)
-    if opened.source.startswith("import") and recorded_at:
-        return max(month_end, _later(recorded_at, _FINAL_AFTER))
-    return month_end
-
-
-@lru_cache(maxsize=4096)  # asked for each case of a rebuild, and a desk has few months
-def _month_end(year: int, month: int, zone: str) -> str:
-    return midnight(date(year + month // 12, month % 12 + 1, 1), zone)
+        return max(finality.settled(earlier), finality.floor(self.opened, self.recorded_at))
 
 
 def run(
@@ -181,7 +164,7 @@ def _paired(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> list[tupl
 def _counted(pairs: Sequence[tuple[f.TicketFact, str]]) -> int:
     """Return how many facts, in the order of the log, were recorded before the verdict they make was final."""
     opened = next(fact for fact, _when in pairs if isinstance(fact, f.TicketOpened))
-    floor = _never_final_before(opened, pairs[0][1])
+    floor = finality.floor(opened, pairs[0][1])
     if pairs[-1][1] < floor:
         return len(pairs)
     for number in range(1, len(pairs)):
@@ -353,7 +336,3 @@ def _reclassified(clock: Clock, fact: f.TicketReclassified, promise: Promise | N
         clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
     _moved(clock, fact, "joined", before)
-
-
-def _later(at: str, span: timedelta) -> str:
-    return instants.to_iso(instants.from_iso(at) + span)

@@ -1,0 +1,31 @@
+"""When a verdict becomes final (DOMAIN.md, "Response targets"). Instants are canonical UTC text."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from functools import lru_cache
+
+from ledger import facts as f
+from ledger.rules import instants
+from ledger.rules.subscriptions import local_day, midnight
+
+_AFTER = timedelta(hours=72)
+
+
+def settled(at: str) -> str:
+    """Return 72 hours after `at`: the earlier of response and due, or an imported batch's recording."""
+    return instants.to_iso(instants.from_iso(at) + _AFTER)
+
+
+def floor(opened: f.TicketOpened, recorded_at: str) -> str:
+    """Return the end of the opening's local month; for an imported case 72 h after its recording, if that is later."""
+    day = local_day(opened.occurred_at, opened.zone)
+    month_end = _month_end(day.year, day.month, opened.zone)
+    if opened.source.startswith("import") and recorded_at:
+        return max(month_end, settled(recorded_at))
+    return month_end
+
+
+@lru_cache(maxsize=4096)  # asked for each case of a rebuild, and a desk has few months
+def _month_end(year: int, month: int, zone: str) -> str:
+    return midnight(date(year + month // 12, month % 12 + 1, 1), zone)
