@@ -5,6 +5,7 @@ Each step happens at its own instant `at` (canonical UTC) and emits the due fact
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import date
 from heapq import heappush
@@ -19,7 +20,7 @@ from ledger.rules.state import ABANDON, BOUNDARY, EXPIRE, LAPSE, LICENCE_END, QU
 from ledger.rules.subscriptions import Subscription, local_day, midnight
 
 
-class Lifecycle(State):
+class Lifecycle(State, ABC):
     """State that lives: what starts, renews, falls past due, ends."""
 
     def _start(self, sub: Subscription, at: str) -> None:
@@ -104,11 +105,13 @@ class Lifecycle(State):
             else:
                 self._renew(sub, at)
 
+    @abstractmethod
     def _upgrade(self, charge: Charge, at: str) -> None:
-        raise NotImplementedError
+        """Let a paid upgrade take effect (`Changes`)."""
 
+    @abstractmethod
     def _paid_again(self, charge: Charge, at: str) -> None:
-        raise NotImplementedError
+        """Let go on what stopped when the charge's payment was taken back (`Changes`)."""
 
     def _spend_credit(self, at: str) -> None:
         if not self.purse.lots:
