@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
-from ledger.rules.segments import CLOSED, OPEN, OUTSIDE
+from ledger.rules.segments import CLOSED, OPEN, OUTSIDE, WAITING
 
 _CAUSE: Schema = {"type": "string", "enum": ["opened", "raised", "lowered", "upgraded", "left", "joined"]}
-_WHY: Schema = {"type": "string", "enum": [OPEN, *CLOSED, *OUTSIDE]}
+_WHY: Schema = {"type": "string", "enum": [OPEN, *CLOSED, *OUTSIDE, WAITING]}
 _KIND: Schema = {"type": "string", "enum": ["answered_before", "without", "calendar", "level", "late_facts"]}
 _UNTIL: Schema = {"type": "string", "enum": ["response", "due", "at"]}
 _HASH: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
@@ -52,11 +52,13 @@ EXPLAIN: dict[str, Schema] = {
                 counted="flag",
                 why=_WHY,
                 day="date?",
+                holiday="text?",
                 calendar="text?",
                 limit="whole?",
                 **{"from": "instant", "until": "instant"},
             )
         ),
+        unpublished=many(record(calendar="text", years=many({"type": "integer"}))),
         changes=many(
             record(
                 at="instant",
@@ -77,7 +79,9 @@ EXPLAIN: dict[str, Schema] = {
         next_responses=_CYCLES,
         resolutions=_CYCLES,
         counterfactuals=many(record(kind=_KIND, of="text?", at="instant?", due_at="instant?", verdict="verdict")),
+        inputs=record(stream="text", versions=many({"type": "integer"}), hash=_HASH),
         hash=_HASH,
+        made_with=record(engine="text", tzdata="text"),
         words=record(es_GT=_LINES, en=_LINES),
     )
 }

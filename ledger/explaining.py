@@ -1,7 +1,8 @@
 """The explanation of a case's verdict as an answer: JSON-native, hashed, with words in both languages.
 
-The hash is SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8) of all but `hash` and `words`, so that a
-printed explanation can be checked later, by this ledger or by anybody.
+The hash is SHA-256 over the canonical JSON (sorted keys, no spaces, UTF-8) of all but `hash`, `words` and `made_with`,
+so that a printed explanation can be checked later, by this ledger or by anybody. `inputs` are the events that it stands
+on, with a hash of their own; `under` the scenario of a what-if, in an explanation of what would have been.
 """
 
 from __future__ import annotations
@@ -10,24 +11,26 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger import facts as f
+from ledger import holidays
 from ledger.catalogue import Catalogue
 from ledger.errors import NotFound, Refused
 from ledger.explaining_words import words
+from ledger.provenance import made_with
 from ledger.rules import explain as rules
 from ledger.rules.calendars import Calendar
 from ledger.rules.instants import show
 from ledger.rules.measures import Cycle
-from ledger.rules.segments import Limit, Segment
+from ledger.rules.segments import Limit, Segment, Terms
 from ledger.rules.sla import Move
-from ledger.rules.subscriptions import local_day
+from ledger.rules.subscriptions import FAR, local_day
 from ledger.texts import LANGUAGES
 from ledger.ticket import Ticket
 
 Answer = dict[str, Any]
-UNHASHED = ("hash", "words")
+UNHASHED = ("hash", "words", "made_with")
 _TRIED = ("24x7", "gt-business")
 
 
@@ -63,21 +66,57 @@ class PolicyOf:
         return [self._catalogue.calendar_of(name, self.day) for name in _TRIED if name in known]
 
 
-def explanation(case: Ticket, catalogue: Catalogue, at: str, *, known_at: str = "", agent: str = "") -> Answer:
+class Under(NamedTuple):
+    """Another policy to explain a case under: its terms, in which pauses the clock stands still, and what to call it.
+
+    `told` names the scenario and what it changes.
+    """
+
+    terms: Terms
+    pauses: rules.Pauses
+    told: Answer
+
+
+def explanation(
+    case: Ticket, catalogue: Catalogue, at: str, *, known_at: str = "", agent: str = "", under: Under | None = None
+) -> Answer:
     """Return the explanation of a case as of instant `at`; NotFound when it was not open yet.
 
     `known_at` is only told: the case holds the facts known then. Refused when `agent` neither answered nor holds it.
+    `under` another policy it tells what would have been, of which nothing is final.
     """
     if agent and agent not in _own(case):
         raise Refused("not_your_case", ticket=case.number, agent=agent)
-    policy = PolicyOf(case.opened, catalogue)
-    told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives())
+    terms: Terms
+    if under is None:
+        terms = policy = PolicyOf(case.opened, catalogue)
+        told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives())
+    else:
+        terms = under.terms
+        told = rules.explain(case.facts, case.recorded, at, terms, pauses=under.pauses)
     if told is None:
         raise NotFound("unknown_ticket", ticket=case.number)
-    answer = _answer(told, policy, known_at)
+    final_at = told.clock.final_at() if under is None else ""
+    answer = {**_answer(told, terms, known_at, final_at), "inputs": _inputs(case, at)}
+    if under is not None:
+        answer["under"] = under.told
     answer["hash"] = digest(answer)
+    answer["made_with"] = made_with()
     answer["words"] = {lang: words(answer, lang) for lang in LANGUAGES}
     return answer
+
+
+def _inputs(case: Ticket, at: str) -> Answer:
+    """Return the events that an explanation as of `at` stands on: where they are, and a hash over what they say."""
+    first = case.version - len(case.facts) + 1
+    used = [
+        (version, fact, recorded_at)
+        for version, (fact, recorded_at) in enumerate(zip(case.facts, case.recorded, strict=True), first)
+        if fact.occurred_at <= at and not isinstance(fact, f.TicketWarned)
+    ]
+    lines = (b"%d %s %s %s\n" % (n, fact.TOPIC.encode(), when.encode(), f.encode(fact)) for n, fact, when in used)
+    content = hashlib.sha256(b"".join(lines)).hexdigest()
+    return {"stream": case.stream, "versions": [n for n, _fact, _when in used], "hash": f"sha256:{content}"}
 
 
 def _own(case: Ticket) -> set[str]:
@@ -115,14 +154,14 @@ def first_difference(saved: Any, found: Any, place: str = "") -> tuple[str, Any,
 # --- the answer -------------------------------------------------------------------------------------------------
 
 
-def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
+def _answer(told: rules.Explanation, terms: Terms, known_at: str, final_at: str) -> Answer:
     clock, zone = told.clock, told.clock.opened.zone
-    final_at = clock.final_at()
     return {
-        **_rule(told, policy, known_at),
-        **_verdict(told, policy),
+        **_rule(told, terms, known_at),
+        **_verdict(told, terms),
         "limits": [_limit(one, zone) for one in told.limits],
-        "segments": [_segment(one, zone) for one in told.segments],
+        "segments": [_segment(one, zone, terms) for one in told.segments],
+        "unpublished": _unpublished(told, terms),
         "changes": [_change(move, to, zone) for move, to in zip(clock.moves, told.asked, strict=True)],
         "late_facts": list(_late_facts(told, zone)),
         "excluded": _approved(told.exclusion, zone),
@@ -154,7 +193,7 @@ def _answer(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
     }
 
 
-def _rule(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
+def _rule(told: rules.Explanation, terms: Terms, known_at: str) -> Answer:
     """Return which case, as of when, and the rule that governs it."""
     clock, opened = told.clock, told.clock.opened
     governing = told.limits[-1] if clock.due_at and told.limits else None
@@ -170,11 +209,11 @@ def _rule(told: rules.Explanation, policy: PolicyOf, known_at: str) -> Answer:
         "priority": governing.priority if governing else None,
         "limit_us": governing.limit_us if governing else None,
         "calendar": governing.calendar if governing else None,
-        "calendar_zone": policy.calendar(governing.calendar).zone if governing else None,
+        "calendar_zone": terms.calendar(governing.calendar).zone if governing else None,
     }
 
 
-def _verdict(told: rules.Explanation, policy: PolicyOf) -> Answer:
+def _verdict(told: rules.Explanation, terms: Terms) -> Answer:
     """Return when it was opened, due and answered, the verdict, and by how much."""
     clock, opened, response = told.clock, told.clock.opened, told.response
     zone = opened.zone
@@ -191,7 +230,7 @@ def _verdict(told: rules.Explanation, policy: PolicyOf) -> Answer:
         "raw": told.raw,
         "verdict": told.verdict,
         "late_by_us": told.late_us,
-        "late_by_counted_us": rules.counted_late_us(told, policy),
+        "late_by_counted_us": rules.counted_late_us(told, terms),
         "early_by_us": told.early_us,
         "until": told.until,
         "span_us": told.span_us,
@@ -230,10 +269,26 @@ def _change(move: Move, to: str, zone: str) -> Answer:
 
 
 def _instant(value: str, zone: str) -> str | None:
-    return show(value, zone) if value else None
+    return show(value, zone) if value and value < FAR else None
 
 
-def _segment(one: Segment, zone: str) -> Answer:
+def _unpublished(told: rules.Explanation, terms: Terms) -> list[Answer]:
+    """Return the calendars with opening hours that know no holiday of a year which the case touches, with the years."""
+    found: dict[str, set[int]] = {}
+    for number, limit in enumerate(told.limits):
+        calendar = terms.calendar(limit.calendar) if limit.calendar else None
+        if calendar is None or calendar.always:
+            continue
+        ends = [one.end for one in told.segments if one.limit == number]
+        if number == len(told.limits) - 1:
+            ends += [end for end in (limit.due_at, told.end) if end < FAR]
+        years = [local_day(instant, calendar.zone).year for instant in (limit.start, *ends)]
+        published = {day.year for day in calendar.dates}
+        found.setdefault(limit.calendar, set()).update(set(range(min(years), max(years) + 1)) - published)
+    return [{"calendar": name, "years": sorted(years)} for name, years in found.items() if years]
+
+
+def _segment(one: Segment, zone: str, terms: Terms) -> Answer:
     return {
         "from": show(one.start, zone),
         "until": show(one.end, zone),
@@ -241,6 +296,7 @@ def _segment(one: Segment, zone: str) -> Answer:
         "counted": one.counted,
         "why": one.why,
         "day": one.day or None,
+        "holiday": holidays.name_of(one.day, terms.calendar(one.calendar).zone) or None if one.day else None,
         "calendar": one.calendar or None,
         "limit": one.limit if one.limit >= 0 else None,
     }

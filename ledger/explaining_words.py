@@ -19,6 +19,7 @@ _UNITS = ((86_400 * _SECOND, "d"), (3_600 * _SECOND, "h"), (60 * _SECOND, "min")
 def words(told: Answer, lang: str) -> list[str]:
     """Return the lines of an explanation (`ledger.explaining`) in `lang`, "es_GT" or "en"."""
     lines = [
+        *_under(told, lang),
         *_verdict(told, lang),
         *_rule(told, lang),
         *_changes(told, lang),
@@ -80,6 +81,11 @@ def _value(name: str | None, lang: str) -> str:
     return text(f"value_{name}", lang) if name else "-"
 
 
+def _under(told: Answer, lang: str) -> Iterator[str]:
+    if under := told.get("under"):
+        yield text("explain_under", lang, scenario=under["scenario"])
+
+
 def _verdict(told: Answer, lang: str) -> Iterator[str]:
     raw, key = told["raw"], f"explain_{told['raw']}"
     if raw == "breached" and not told["responded_at"]:
@@ -100,7 +106,7 @@ def _verdict(told: Answer, lang: str) -> Iterator[str]:
 
 
 def _rule(told: Answer, lang: str) -> Iterator[str]:
-    if not told["due_at"]:
+    if told["limit_us"] is None:
         return
     name = told["calendar"].partition("@")[0]
     key = "explain_always" if name == "24x7" else "explain_hours"
@@ -114,6 +120,9 @@ def _rule(told: Answer, lang: str) -> Iterator[str]:
         calendar=text(key, lang, calendar=told["calendar"], zone=told["calendar_zone"]),
     )
     due = told["due_at"]
+    if due is None:
+        yield text("explain_stands_still", lang, opened=moment(told["opened_at"], lang))
+        return
     facts = {"due_time": clock_time(due, sharp=_sharp(told)), "due_date": day_of(due, lang)}
     yield text("explain_opened", lang, opened=moment(told["opened_at"], lang), **facts)
     if not told["reproduced"]:
@@ -159,7 +168,7 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
 
 
 def _time(told: Answer, lang: str) -> Iterator[str]:
-    if not told["due_at"]:
+    if told["limit_us"] is None:
         return
     closed = told["span_us"] - told["elapsed_us"]
     number = sum(one["counted"] for one in told["segments"])
@@ -174,6 +183,9 @@ def _time(told: Answer, lang: str) -> Iterator[str]:
     )
     if closed:
         yield text("explain_closed", lang, parts=", ".join(_closed(told, lang)))
+    for one in told.get("unpublished", ()):
+        years = ", ".join(map(str, one["years"]))
+        yield text("explain_unpublished", lang, calendar=one["calendar"], years=years)
     start = told["limits"][-1]["from"]
     if start != told["opened_at"] and told["used_us"]:
         facts = {
@@ -187,13 +199,14 @@ def _time(told: Answer, lang: str) -> Iterator[str]:
 
 def _closed(told: Answer, lang: str) -> Iterator[str]:
     """Yield what was not counted, one part a reason and date, in the order of their first."""
-    sums: dict[tuple[str, str], int] = {}
+    sums: dict[tuple[str, str, str], int] = {}
     for one in told["segments"]:
         if not one["counted"]:
-            key = (one["why"], one["day"] or "")
+            key = (one["why"], one["day"] or "", one.get("holiday") or "")
             sums[key] = sums.get(key, 0) + one["us"]
-    for (why, day), us in sums.items():
-        yield f"{text(f'why_{why}', lang)}{f' {day_of(day, lang)}' if day else ''} {span(us)}"
+    for (why, day, name), us in sums.items():
+        parts = [text(f"why_{why}", lang), day_of(day, lang) if day else "", f"({name})" if name else "", span(us)]
+        yield " ".join(part for part in parts if part)
 
 
 def _number(key: str, number: int, lang: str) -> str:
@@ -206,9 +219,11 @@ def _waits(told: Answer, lang: str) -> Iterator[str]:
     spans = [
         (since, min(datetime.fromisoformat(until), end) if until else end) for since, until in begun if since < end
     ]
-    if told["due_at"] and spans:
+    if told["limit_us"] is not None and spans:
         total = sum((until - since) // timedelta(microseconds=1) for since, until in spans)
-        yield text("explain_waits", lang, number=_number("explain_times", len(spans), lang), total=span(total, up=True))
+        pausing = told.get("under", {}).get("pause") == "waiting"
+        key = "explain_waits_pause" if pausing else "explain_waits"
+        yield text(key, lang, number=_number("explain_times", len(spans), lang), total=span(total, up=True))
 
 
 def _beside(told: Answer, lang: str) -> Iterator[str]:
@@ -234,8 +249,9 @@ def _others(told: Answer, lang: str) -> Iterator[str]:
         key = f"other_{one['kind']}" + (f"_{one['of']}" if one["kind"] == "without" else "")
         if one["kind"] == "answered_before" and told["raw"] != "breached":
             key += f"_{told['raw']}"
-        if one["due_at"] is None:
-            yield text("other_late_facts_none", lang)
+        if one["due_at"] is None:  # no target, or a clock that stands still
+            if one["kind"] == "late_facts" and one["verdict"] == "none":
+                yield text("other_late_facts_none", lang)
             continue
         yield text(
             key,

@@ -20,6 +20,7 @@ from ledger.rules.subscriptions import FAR
 from ledger.scenarios import CELLS, Cell, Scenario, show_limit
 from projections.whatif_cases import Group, Moved, Scope, read, verdict
 from projections.whatif_count import Counts, Outcome, counts_before, evaluate, judged
+from projections.whatif_explained import explain_flips
 from projections.whatif_policy import Policy, Terms
 from projections.whatif_search import Search
 
@@ -50,7 +51,8 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     found |= {"from": values.get("from"), "to": values.get("to"), "cases": sum(n.total() for n in before.values())}
     found["scenarios"] = [_shown(outcome, before, scope, most) for outcome in outcomes]
     if values.get("explain"):
-        _explain(ledger, found["scenarios"], values)
+        for told, policy in zip(found["scenarios"], policies, strict=True):
+            explain_flips(ledger, told["flips"], policy, at=at, known_at=known_at, position=cases.position)
     search = partial(Search, cases, scope)
     if "aim" in values:
         found["aim"] = search(policies[0]).aim(values["for"], values["aim"])
@@ -150,14 +152,6 @@ def _moved_flip(moved: Moved, clock: Clock, policy: Policy, scope: Scope) -> Ans
         "before": sides[0],
         "after": sides[1],
     }
-
-
-def _explain(ledger: Ledger, scenarios: Sequence[Answer], values: Answer) -> None:
-    """Put each shown case's explanation beside it: of the verdict as it is, as of the same time."""
-    times: Answer = {name: values[name] for name in ("at", "known_at") if name in values}
-    for scenario in scenarios:
-        for flip in scenario["flips"]:
-            flip["explained"] = ledger.ask("explain", {"ticket": flip["ticket"], **times})
 
 
 def _side(cell: Cell, terms: Terms, due_at: str, found: str, zone: str) -> Answer:

@@ -202,16 +202,25 @@ def _moved(streams: Iterable[Stream], catalogue: Catalogue, scope: Scope) -> Ite
         if clock is None or not clock.started_at:
             continue
         opened = clock.opened
-        opened_on = local_day(opened.occurred_at, opened.zone)
-        if not scope.has(opened_on.isoformat()):
-            continue
-        # A case that joined compliance later names none: it is that of its opening, for every level and priority.
-        policy = opened.policy or catalogue.target(LEVELS[0], clock.priority, opened_on, opened.occurred_at).policy
-        waits = clock.waits + ([(clock.waiting_since, "")] if clock.waiting_since else [])
-        yield Moved(
-            opened.ticket_no, opened.zone, opened_on.isoformat(), policy, facts, recorded, clock, at, waits,
-            _cells(facts),
-        )  # fmt: skip
+        policy, day = policy_of(clock, catalogue)
+        if scope.has(day):
+            yield Moved(
+                opened.ticket_no, opened.zone, day, policy, facts, recorded, clock, at, waits_of(clock), _cells(facts)
+            )
+
+
+def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
+    """Return the version of the policy that governs a case, and the local date (YYYY-MM-DD) of its opening."""
+    opened = clock.opened
+    day = local_day(opened.occurred_at, opened.zone)
+    # A case that joined compliance later names none: it is that of its opening, for every level and priority.
+    version = opened.policy or catalogue.target(LEVELS[0], clock.priority, day, opened.occurred_at).policy
+    return version, day.isoformat()
+
+
+def waits_of(clock: sla.Clock) -> list[tuple[str, str]]:
+    """Return the waits on the customer, in order; one that still lasts has no end ("")."""
+    return clock.waits + ([(clock.waiting_since, "")] if clock.waiting_since else [])
 
 
 def _cells(facts: Sequence[f.TicketFact]) -> frozenset[tuple[str, str]]:

@@ -86,6 +86,10 @@ class Policy:
         name = self._reference(self.scenario.calendars.get(cell, ""), own.name)
         return Terms(self.scenario.limits.get(cell, own.limit_us), self._known(name).calendar, name)
 
+    def calendar(self, name: str) -> Calendar:
+        """Return calendar `name` (of the catalogue or the scenario) with the scenario's holidays and zone."""
+        return self._known(name).calendar
+
     def _reference(self, named: str, own: str) -> str:
         if not named or named == own.partition("@")[0]:
             return own

@@ -15,11 +15,14 @@ from ledger.errors import Refused
 from ledger.rules import sla
 from ledger.rules.calendars import ALWAYS, Calendar
 from ledger.rules.grants import LEVELS
-from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.instants import to_iso
 from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
 from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
+from ledger.rules.subscriptions import FAR
+from ledger.rules.whatif import paused_due
 
 T = TypeVar("T", bound=f.TicketFact)
+Pauses = Sequence[tuple[str, str]]
 
 
 class Late(NamedTuple):
@@ -77,30 +80,33 @@ class Explanation:
 
 
 def explain(
-    facts: Sequence[f.TicketFact], recorded: Sequence[str], at: str, terms: Terms, alternatives: Sequence[str] = ()
+    facts: Sequence[f.TicketFact],
+    recorded: Sequence[str],
+    at: str,
+    terms: Terms,
+    alternatives: Sequence[str] = (),
+    *,
+    pauses: Pauses | None = None,
 ) -> Explanation | None:
     """Explain a case as of instant `at`; None when it was not open yet.
 
     `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try.
+    With `pauses` (where the clock stands still; there may be none) `terms` and verdict are those of another policy.
     """
-    clock = sla.run(facts, at, recorded)
+    promise = None if pauses is None else _promise(terms, pauses=pauses)
+    clock = sla.run(facts, at, recorded, promise)
     if clock is None:
         return None
-    known = [
-        (fact, when)
-        for fact, when in zip(facts, recorded, strict=True)
-        if fact.occurred_at <= at and not isinstance(fact, f.TicketWarned)
-    ]
+    known = _known(facts, recorded, at)
     count = len(known) - len(clock.late)
     standing = [fact for fact, _when in known[:count]]  # what the verdict stands on
     everything = sorted((fact for fact, _when in known), key=_date)
-    found = limits(clock, standing, terms)
+    found = limits(clock, standing, terms, promised=pauses is None)
     end, until = _end(clock, at)
-    cut = segments(clock.opened.occurred_at, end, found, terms)
+    cut = segments(clock.opened.occurred_at, end, found, terms, pauses or ())
     governing = found[-1] if found and found[-1].calendar else None
     used = sum(one.us for one in cut if one.counted and one.start >= governing.start) if governing else 0
-    calendar = _calendar(clock, governing, terms)
-    pauses = waits(everything, at)
+    calendar, asked_of_them = _calendar(clock, governing, terms), waits(everything, at)
     reached = clock.counted_at or at
     return Explanation(
         clock=clock,
@@ -117,17 +123,23 @@ def explain(
         left_us=max(governing.limit_us - used, 0) if governing else 0,
         late_us=_beyond(clock.due_at, reached),
         early_us=_beyond(reached, clock.due_at),
-        reproduced=governing is None or _due(terms.calendar(governing.calendar), governing) == clock.due_at,
+        reproduced=governing is None or _due(terms, governing, pauses or ()) == clock.due_at,
         asked=_asked(clock, standing),
         late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock)],
-        others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found))),
+        others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found), pauses)),
         exclusion=_last(standing, f.TicketExcluded),
         revision=_last(everything, f.TicketRevised),
         response=sla.first_response(sorted(standing, key=_date), clock.opened.priority),
-        waits=pauses,
-        next_responses=next_responses(everything, at, calendar, pauses),
-        resolutions=resolutions(clock.opened.occurred_at, everything, at, calendar, pauses),
+        waits=asked_of_them,
+        next_responses=next_responses(everything, at, calendar, asked_of_them),
+        resolutions=resolutions(clock.opened.occurred_at, everything, at, calendar, asked_of_them),
     )
+
+
+def _known(facts: Sequence[f.TicketFact], recorded: Sequence[str], at: str) -> list[tuple[f.TicketFact, str]]:
+    """Return the facts of a case that happened by `at`, each with when it was recorded; a warning tells nothing."""
+    pairs = zip(facts, recorded, strict=True)
+    return [(fact, when) for fact, when in pairs if fact.occurred_at <= at and not isinstance(fact, f.TicketWarned)]
 
 
 def _date(fact: f.TicketFact) -> str:
@@ -169,8 +181,14 @@ def _beyond(start: str, end: str) -> int:
     return span_us(start, end) if start and start < end else 0
 
 
-def _due(calendar: Calendar, limit: Limit) -> str:
-    return to_iso(calendar.due(from_iso(limit.start), limit.limit_us))
+def _due(terms: Terms, limit: Limit, pauses: Pauses) -> str:
+    return _counted_out(terms.calendar(limit.calendar), limit.start, limit.limit_us, pauses)
+
+
+def _counted_out(calendar: Calendar, start: str, limit_us: int, pauses: Pauses) -> str:
+    """Return the due instant; the far end of time while a pause has no end."""
+    due = paused_due(calendar, start, limit_us, pauses)
+    return FAR if due is None else to_iso(due)
 
 
 def _is_response(fact: f.TicketFact) -> bool:
@@ -220,31 +238,36 @@ def _others(
     at: str,
     terms: Terms,
     alternatives: Sequence[str],
+    pauses: Pauses | None,
 ) -> Iterator[Other]:
-    """Yield what else could have been, nothing for a case without a target; finality aside."""
+    """Yield what else could have been, nothing for a case without a target; finality aside.
+
+    Under another policy neither calendars nor levels are tried: it is a trial itself.
+    """
     if not clock.due_at:
         return
+    promise = None if pauses is None else _promise(terms, pauses=pauses)
     yield Other("answered_before", "", "", clock.due_at, "met")
     for move in clock.moves:
         if move.cause in _TAKEN_AWAY and move.before != move.after:
             kind = _MOVES[move.cause]
             rest = [x for x in standing if x.occurred_at != move.at or not isinstance(x, kind)]
-            yield _other("without", move.cause, move.at, sla.run(rest, at), at)
+            yield _other("without", move.cause, move.at, sla.run(rest, at, (), promise), at)
     for reference in alternatives:
         yield from _promised("calendar", reference, standing, at, _promise(terms, calendar=reference))
     higher = LEVELS[LEVELS.index(clock.verdict_level) + 1 :] if clock.verdict_level else ()
-    for level in higher[:1]:
+    for level in higher[:1] if pauses is None else ():
         yield from _promised("level", level, standing, at, _promise(terms, level=level))
     if any(_could_matter(fact, clock) for fact, _when in known[len(standing) :]):
-        yield _other("late_facts", "", "", sla.run([fact for fact, _when in known], at), at)
+        yield _other("late_facts", "", "", sla.run([fact for fact, _when in known], at, (), promise), at)
 
 
-def _promise(terms: Terms, calendar: str = "", level: str = "") -> sla.Promise:
+def _promise(terms: Terms, calendar: str = "", level: str = "", pauses: Pauses = ()) -> sla.Promise:
     """Return what would be promised in `calendar` ("": the policy's), and at `level` for any below it."""
 
     def due(of: str, priority: str, start: str) -> str:
         limit_us, reference = terms.target(max(of, level, key=_rank), priority)
-        return to_iso(terms.calendar(calendar or reference).due(from_iso(start), limit_us))
+        return _counted_out(terms.calendar(calendar or reference), start, limit_us, pauses)
 
     return due
 

@@ -20,8 +20,9 @@ from ledger.rules.sla import Clock, Move
 _MICROSECOND = timedelta(microseconds=1)
 _DAY = timedelta(days=1)
 
-# Why a segment counts, or does not.
+# Why a segment counts, or does not. Waiting on the customer stops the clock only under a policy that pauses.
 OPEN = "open"
+WAITING = "waiting"
 CLOSED = ("night", "break", "weekend", "holiday", "special")
 OUTSIDE = ("before_target", "left", "no_target")
 
@@ -68,13 +69,20 @@ class Segment(NamedTuple):
     limit: int
 
 
-def limits(clock: Clock, facts: Sequence[f.TicketFact], terms: Terms) -> list[Limit]:
-    """Return every limit that came to govern the case, in order: the last one gives its due instant."""
+def limits(clock: Clock, facts: Sequence[f.TicketFact], terms: Terms, *, promised: bool = True) -> list[Limit]:
+    """Return every limit that came to govern the case, in order: the last one gives its due instant.
+
+    Where nothing of it was `promised` (another policy), also the limits that facts name are those of `terms`.
+    """
     found: list[Limit] = []
     for move in clock.moves:
         if move.before == move.after:
             continue
-        found.append(_governs(move, clock, facts, terms, found))
+        one = _governs(move, clock, facts, terms, found)
+        if not promised and one.calendar:
+            limit_us, calendar = terms.target(one.level, one.priority)
+            one = one._replace(limit_us=limit_us, calendar=calendar)
+        found.append(one)
     return found
 
 
@@ -96,8 +104,13 @@ def _governs(move: Move, clock: Clock, facts: Sequence[f.TicketFact], terms: Ter
     return Limit(move.cause, move.at, level, priority, limit_us, calendar, start, move.after)
 
 
-def segments(opened_at: str, end: str, found: Sequence[Limit], terms: Terms) -> list[Segment]:
-    """Return the segments from the opening to `end`, every microsecond in exactly one, in order."""
+def segments(
+    opened_at: str, end: str, found: Sequence[Limit], terms: Terms, pauses: Sequence[tuple[str, str]] = ()
+) -> list[Segment]:
+    """Return the segments from the opening to `end`, every microsecond in exactly one, in order.
+
+    `pauses` (in order, apart, half-open, "" = without an end) are not counted: what is open in them is waiting.
+    """
     pieces: list[tuple[str, str, int]] = []
     until = end
     for number in range(len(found) - 1, -1, -1):
@@ -110,7 +123,26 @@ def segments(opened_at: str, end: str, found: Sequence[Limit], terms: Terms) -> 
         outside = [Segment(opened_at, until, span_us(opened_at, until), False, why, "", "", -1)]
     else:
         outside = []
-    return outside + [one for piece in reversed(pieces) for one in _piece(*piece, found, terms)]
+    inside = (one for piece in reversed(pieces) for one in _piece(*piece, found, terms))
+    return outside + [part for one in inside for part in _without(one, pauses)]
+
+
+def _without(one: Segment, pauses: Sequence[tuple[str, str]]) -> Iterator[Segment]:
+    """Yield a segment cut by pauses: what is closed stays so."""
+    at = one.start
+    for begins, ends in pauses if one.counted else ():
+        since, until = max(begins, at), min(ends or one.end, one.end)
+        if since < until:
+            if at < since:
+                yield _part(one, at, since)
+            yield _part(one, since, until)._replace(counted=False, why=WAITING)
+            at = until
+    if at < one.end:
+        yield _part(one, at, one.end)
+
+
+def _part(one: Segment, start: str, end: str) -> Segment:
+    return one._replace(start=start, end=end, us=span_us(start, end))
 
 
 def _piece(start: str, end: str, number: int, found: Sequence[Limit], terms: Terms) -> Iterator[Segment]:
