@@ -10,12 +10,16 @@ import json
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
+from shutil import copyfileobj
+from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO
 from xml.sax.saxutils import quoteattr
 
 from ledger import facts as f
 from ledger.application import Ledger
+from ledger.rules import sla
+from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from projections.projector import projector_of
 
@@ -32,7 +36,7 @@ ATTRIBUTES = {
     "agreed": "boolean",
     "due_at": "time",
 }
-_OF_CASES = {"request": "string", "priority": "string", "level": "string", "due_at": "time"}
+_OF_CASES = {"request": "string", "priority": "string", "level": "string", "due_at": "time", "verdict": "string"}
 _STAFF = (("by", "by"), ("to", "assigned to"), ("approver", "approved by"))
 _XES_TAGS = {"string": "string", "integer": "int", "boolean": "boolean", "time": "date"}
 # What XML 1.0 has no way to say.
@@ -41,31 +45,66 @@ _PAGE = 200
 
 
 class Case(NamedTuple):
-    """One case: its row of the read model, its facts with their versions, in the order of their instants."""
+    """One case: its facts with their versions, in the order of their instants; its clock; its verdict as of now."""
 
     number: str
     account: str
-    row: dict[str, str]
     events: list[tuple[int, f.TicketFact]]
+    clock: sla.Clock
+    verdict: str
+
+    def last(self) -> dict[str, str]:
+        """Return what the case has in the end; what is "" is left out."""
+        clock = self.clock
+        found = (clock.request, clock.priority, clock.level, clock.due_at, self.verdict)
+        return {name: value for name, value in zip(_OF_CASES, found, strict=True) if value and value != "none"}
 
 
 def cases(ledger: Ledger, read: Store, since: str, until: str) -> Iterator[Case]:
     """Yield the cases opened between two local dates (both included, "" is open), by number, a page at a time."""
-    head, last = ledger.store.last_position(), ""
-    names = ("ticket", "stream", "account", *_OF_CASES, "opened_at")
+    head, now, last = ledger.store.last_position(), ledger.clock.now(), ""
     sql = (
-        f"SELECT {', '.join(names)} FROM r_tickets WHERE ticket > ? AND opened_on >= ? AND opened_on <= ?"
+        "SELECT ticket, stream, account FROM r_tickets WHERE ticket > ? AND opened_on >= ? AND opened_on <= ?"
         " ORDER BY ticket LIMIT ?"
     )
-    while rows := read.query(sql, [last, since, until or "9999", _PAGE]):
-        last = rows[-1][0]
-        by_stream = {row[1]: dict(zip(names, row, strict=True)) for row in rows}
-        for stream, group in groupby(ledger.store.rows_of_streams(list(by_stream), head), key=attrgetter("stream")):
-            decoded = [(row.version, f.decode(row.topic, row.state)) for row in group]
-            events = [(version, fact) for version, fact in decoded if isinstance(fact, f.TicketFact)]
-            events.sort(key=lambda event: event[1].occurred_at)
-            row = by_stream[stream]
-            yield Case(row["ticket"], row["account"], row, events)
+    while page := read.query(sql, [last, since, until or "9999", _PAGE]):
+        last = page[-1][0]
+        owners = {stream: (ticket, account) for ticket, stream, account in page}
+        for stream, group in groupby(ledger.store.rows_of_streams(list(owners), head), key=attrgetter("stream")):
+            rows = list(group)
+            facts = [f.decode(row.topic, row.state) for row in rows]
+            events = [(row.version, x) for row, x in zip(rows, facts, strict=True) if isinstance(x, f.TicketFact)]
+            clock = sla.run([fact for _version, fact in events], FAR, [row.recorded_at for row in rows])
+            if clock is not None:
+                events.sort(key=lambda event: event[1].occurred_at)
+                yield Case(*owners[stream], events, clock, clock.verdict(now))
+
+
+def changes(case: Case) -> Iterator[tuple[str, str, str]]:
+    """Yield (instant, name, value) of what a case had, from its opening on: only what is new.
+
+    A due instant that ended without another (the case left compliance) is told by the request that it became.
+    """
+    had: dict[str, str] = {}
+    found = [(move.at, "due_at", move.after) for move in case.clock.moves]
+    for _version, fact in case.events:
+        for name in ("request", "priority", "level"):
+            found.append((fact.occurred_at, name, getattr(fact, name, "")))
+    if case.verdict in ("met", "breached", "excluded"):
+        found.append((_decided(case), "verdict", case.verdict))
+    for at, name, value in sorted(found, key=itemgetter(0)):
+        if value and had.get(name) != value:
+            had[name] = value
+            yield at, name, value
+
+
+def _decided(case: Case) -> str:
+    """Return when the verdict came about: an exclusion or revision, else the earlier of response and due instant."""
+    said = [x.occurred_at for _version, x in case.events if isinstance(x, f.TicketExcluded | f.TicketRevised)]
+    clock = case.clock
+    if said and (clock.excluded or clock.revised):
+        return said[-1]
+    return min(clock.counted_at or clock.due_at, clock.due_at)
 
 
 def _attributes(fact: f.TicketFact) -> Iterator[tuple[str, str, Any]]:
@@ -80,26 +119,30 @@ def _attributes(fact: f.TicketFact) -> Iterator[tuple[str, str, Any]]:
 
 
 def write_ocel(ledger: Ledger, sink: TextIO, since: str = "", until: str = "") -> dict[str, int]:
-    """Write an object-centric event log in JSON; return how many events, cases, accounts and agents it has."""
-    read = projector_of(ledger).read
+    """Write an object-centric event log in JSON; return how many events, cases, accounts and agents it has.
+
+    Cases are read once: their objects lie in a temporary file until the events are written.
+    """
     counts = {"events": 0, "cases": 0, "accounts": 0, "agents": 0}
     accounts: set[str] = set()
     agents: set[str] = set()
     sink.write(
         f'{{"objectTypes": {json.dumps(_object_types())},\n"eventTypes": {json.dumps(_event_types())},\n"events": ['
     )
-    for case in cases(ledger, read, since, until):
-        for version, fact in case.events:
-            _item(sink, counts["events"], _ocel_event(case, version, fact))
-            counts["events"] += 1
-            agents.update(filter(None, (getattr(fact, name, "") for name, _word in _STAFF)))
-        accounts.add(case.account)
-    sink.write('],\n"objects": [')
-    written = 0
-    for case in cases(ledger, read, since, until):
-        _item(sink, written, _ocel_case(case))
-        written += 1
-    counts |= {"cases": written, "accounts": len(accounts), "agents": len(agents)}
+    with TemporaryFile("w+", encoding="utf-8", newline="\n") as objects:
+        for case in cases(ledger, projector_of(ledger).read, since, until):
+            for version, fact in case.events:
+                _item(sink, counts["events"], _ocel_event(case, version, fact))
+                counts["events"] += 1
+                agents.update(filter(None, (getattr(fact, name, "") for name, _word in _STAFF)))
+            accounts.add(case.account)
+            _item(objects, counts["cases"], _ocel_case(case))
+            counts["cases"] += 1
+        sink.write('],\n"objects": [')
+        objects.seek(0)
+        copyfileobj(objects, sink)
+    written = counts["cases"]
+    counts |= {"accounts": len(accounts), "agents": len(agents)}
     for kind, names in (("account", accounts), ("agent", agents)):
         for name in sorted(names):
             _item(sink, written, {"id": f"{kind}:{name}", "type": kind, "attributes": [], "relationships": []})
@@ -140,12 +183,11 @@ def _ocel_event(case: Case, version: int, fact: f.TicketFact) -> dict[str, Any]:
 
 
 def _ocel_case(case: Case) -> dict[str, Any]:
-    opened_at = case.row["opened_at"]
-    known = [(name, case.row[name]) for name in _OF_CASES if case.row[name]]
+    """Return the object of a case: its attributes with the instants from which they held."""
     return {
         "id": f"ticket:{case.number}",
         "type": "ticket",
-        "attributes": [{"name": name, "time": opened_at, "value": value} for name, value in known],
+        "attributes": [{"name": name, "time": at, "value": value} for at, name, value in changes(case)],
         "relationships": [{"objectId": f"account:{case.account}", "qualifier": "customer"}],
     }
 
@@ -176,11 +218,12 @@ def write_xes(ledger: Ledger, sink: TextIO, since: str = "", until: str = "") ->
     sink.write(_XES_HEAD)
     for case in cases(ledger, projector_of(ledger).read, since, until):
         sink.write("<trace>\n" + _xes("concept:name", "string", case.number) + _xes("account", "string", case.account))
-        sink.writelines(_xes(name, kind, case.row[name]) for name, kind in _OF_CASES.items() if case.row[name])
-        for _version, fact in case.events:
+        sink.writelines(_xes(name, _OF_CASES[name], value) for name, value in case.last().items())
+        for fact, state in states(case):
             sink.write("<event>\n" + _xes("concept:name", "string", fact.TOPIC))
             sink.write(_xes("time:timestamp", "time", fact.occurred_at) + _xes("org:resource", "string", fact.by))
             sink.write(_xes("lifecycle:transition", "string", "complete"))
+            sink.writelines(_xes(name, "string", value) for name, value in state.items() if value)
             sink.writelines(_xes(name, kind, value) for name, kind, value in _attributes(fact))
             sink.write("</event>\n")
         sink.write("</trace>\n")
@@ -188,6 +231,42 @@ def write_xes(ledger: Ledger, sink: TextIO, since: str = "", until: str = "") ->
         counts["events"] += len(case.events)
     sink.write("</log>\n")
     return counts
+
+
+def states(case: Case) -> Iterator[tuple[f.TicketFact, dict[str, str]]]:
+    """Yield each fact with what the case has after it, and what it means to an import (`ledger/imports/README.md`).
+
+    There a row after a resolution reopens the case unless it means `close`, and an answer counts that means `respond`.
+    """
+    state = {"case_priority": case.clock.opened.priority, "case_level": case.clock.opened.level}
+    resolved = False
+    for _version, fact in case.events:
+        for name in ("priority", "level"):
+            state[f"case_{name}"] = getattr(fact, name, "") or state[f"case_{name}"]
+        means = _MEANINGS.get(type(fact), "note")
+        if means == "respond" and not _counts(fact, state["case_priority"]):
+            means = "note"
+        if isinstance(fact, f.TicketReopened):
+            resolved = False
+        elif resolved:
+            means = "close"
+        resolved = resolved or means == "resolve"
+        yield fact, {**state, "meaning": means}
+
+
+_MEANINGS = {
+    f.TicketOpened: "open",
+    f.TicketResponded: "respond",
+    f.TicketWaiting: "wait",
+    f.TicketResumed: "resume",
+    f.TicketMessage: "resume",
+    f.TicketResolved: "resolve",
+    f.TicketExcluded: "exclude",
+}
+
+
+def _counts(fact: f.TicketFact, priority: str) -> bool:
+    return sla.first_response([fact], priority) is not None
 
 
 def _xes(key: str, kind: str, value: Any) -> str:
