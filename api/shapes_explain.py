@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
 from ledger.rules.segments import CLOSED, OPEN, OUTSIDE, WAITING
+from ledger.scenarios import PAUSES
 
 _CAUSE: Schema = {"type": "string", "enum": ["opened", "raised", "lowered", "upgraded", "left", "joined"]}
 _WHY: Schema = {"type": "string", "enum": [OPEN, *CLOSED, *OUTSIDE, WAITING]}
@@ -15,6 +16,17 @@ _CYCLES = many(
 )
 _APPROVED: dict[str, str | Schema] = {"at": "instant", "by": "text", "approver": "text", "reason": "text?"}
 _LINES = many({"type": "string"})
+
+_NAMED: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
+# What a scenario of a what-if is called, and what it changes.
+SUPPOSED: dict[str, str | Schema] = {
+    "scenario": "text",
+    "limits": _NAMED,
+    "calendars": _NAMED,
+    "holidays": many({"type": "string", "format": "date"}),
+    "zone": "text?",
+    "pause": {"type": "string", "enum": list(PAUSES)},
+}
 
 EXPLAIN: dict[str, Schema] = {
     "explain": record(
@@ -80,6 +92,7 @@ EXPLAIN: dict[str, Schema] = {
         resolutions=_CYCLES,
         counterfactuals=many(record(kind=_KIND, of="text?", at="instant?", due_at="instant?", verdict="verdict")),
         inputs=record(stream="text", versions=many({"type": "integer"}), hash=_HASH),
+        **{"under?": record(**SUPPOSED)},
         hash=_HASH,
         made_with=record(engine="text", tzdata="text"),
         words=record(es_GT=_LINES, en=_LINES),

@@ -14,9 +14,9 @@ from ledger.cli_show import label, show_rows
 from ledger.commands_whatif import MOST_FLIPS
 from ledger.errors import Malformed
 from ledger.rules.instants import from_iso, local_date
-from ledger.scenarios import CELLS, PAUSES, Scenario, load_file, parse_text
+from ledger.scenarios import CELLS, PAUSES, Scenario, load_file, parse_limits, parse_text
 from ledger.texts import text
-from projections.whatif_chart import draw
+from projections.whatif_chart import Row, draw
 
 Answer = dict[str, Any]
 
@@ -44,7 +44,7 @@ def register(sla: click.Group) -> None:
     "--scenario", "scenarios", multiple=True, metavar="NAME:…", help="varios en una pasada · several in one pass"
 )
 @click.option("--aim", metavar="95", help="cuota que se busca · the share looked for")
-@click.option("--for", "cell", metavar="basic/high", help="de qué límite · of which limit")
+@click.option("--for", "cell", metavar="basic/high", help="de qué límite, si no de todos · of which limit")
 @click.option("--from", "since", metavar="YYYY-MM-DD", help="apertura desde · opened from")
 @click.option("--to", "until", metavar="YYYY-MM-DD", help="apertura hasta, inclusive · opened to, included")
 @click.option("--at", metavar="RFC3339", help="como era entonces · as it was then")
@@ -57,7 +57,7 @@ def register(sla: click.Group) -> None:
     show_default=True,
     help="casos que mostrar · cases to show",
 )
-@click.option("--explain", is_flag=True, help="explicar cada caso mostrado · explain each case shown")
+@click.option("--explain", is_flag=True, help="explicar ambos veredictos · explain both verdicts")
 @click.option(
     "--chart", type=click.Path(path_type=Path), metavar="FILE.svg", help="dibujar · draw the share over the limit"
 )
@@ -70,15 +70,14 @@ def what_if(ctx: click.Context, /, chart: Path | None, as_json: bool, **given: A
     with ledger_of(ctx) as ledger:
         found = ledger.ask("what_if", values)
         if chart is not None:
-            name = ", ".join(scenario["scenario"] for scenario in found["scenarios"][:1])
-            chart.write_text(draw(found.get("curves", []), _present(ledger), lang, name), "utf-8")
+            present = _present(ledger)
+            rows = [Row(one["scenario"], one["curves"], present | _limits(one)) for one in found["scenarios"]]
+            _write(chart, draw(rows, lang))
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
     for scenario in found["scenarios"]:
         _show(scenario, lang, several=len(found["scenarios"]) > 1)
-    if aim := found.get("aim"):
-        click.echo("\n" + text("whatif_aim" if aim["limit"] else "whatif_aim_none", lang, **aim))
     if chart is not None:
         click.echo("\n" + text("chart_written", lang, file=chart))
 
@@ -113,6 +112,19 @@ def _present(ledger: Ledger) -> dict[tuple[str, str], int]:
     return {cell: catalogue.target(*cell, today, now).limit_us // 1_000_000 for cell in CELLS}
 
 
+def _limits(scenario: Answer) -> dict[tuple[str, str], int]:
+    """Return the limits that a scenario changes, in seconds."""
+    given = parse_limits(scenario["limits"], "limits") if scenario["limits"] else {}
+    return {cell: us // 1_000_000 for cell, us in given.items()}
+
+
+def _write(chart: Path, drawing: str) -> None:
+    try:
+        chart.write_text(drawing, "utf-8")
+    except OSError as error:
+        raise Malformed("chart", str(chart), "remedy_svg", detail=error.strerror or str(error)) from None
+
+
 def _show(scenario: Answer, lang: str, *, several: bool) -> None:
     if several:
         click.echo(f"\n{label('scenario', lang)}: {scenario['scenario']}")
@@ -121,6 +133,9 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
     for warning in scenario["warnings"]:
         years = ", ".join(map(str, warning["years"]))
         click.echo("\n" + text(warning["code"], lang, calendar=warning["calendar"], years=years))
+    for number, aim in enumerate(scenario.get("aims", ())):
+        line = text("whatif_aim" if aim["limit"] else "whatif_aim_none", lang, **aim)
+        click.echo(line if number else f"\n{line}")
     if not scenario["flips_total"]:
         click.echo("\n" + text("whatif_no_flips", lang))
         return
@@ -129,8 +144,8 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
     click.echo("\n" + text("whatif_flips", lang, total=scenario["flips_total"], kinds=kinds, shown=shown))
     show_rows([_flip(flip) for flip in scenario["flips"]], lang)
     for flip in scenario["flips"]:
-        if "explained" in flip:
-            click.echo(json.dumps({flip["ticket"]: flip["explained"]}, ensure_ascii=False))
+        for side in flip.get("explained", {}).values():
+            click.echo("\n" + "\n".join([*side["words"][lang], text("explain_hash", lang, hash=side["hash"])]))
 
 
 def _sides(row: Answer) -> Answer:

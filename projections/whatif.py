@@ -30,11 +30,10 @@ _FLIPS = 20
 
 
 def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
-    """Answer question `what_if`: what each scenario changes, its flips, warnings; an aim's limit, curves if asked."""
+    """Answer question `what_if`: what each scenario changes, its flips and warnings; if asked, aims and curves."""
     scenarios = _scenarios(values)
-    if ("aim" in values) != ("for" in values):
-        missing = "for" if "aim" in values else "aim"
-        raise Malformed(missing, None, "remedy_missing")
+    if "for" in values and not ("aim" in values or values.get("curve")):
+        raise Malformed("aim", None, "remedy_missing")
     catalogue = ledger.policy()
     policies = [Policy(scenario, catalogue) for scenario in scenarios]
     raw = bool(values.get("raw"))
@@ -50,14 +49,15 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     found: Answer = {"at": show(at, zone), "position": cases.position, "raw": raw}
     found |= {"from": values.get("from"), "to": values.get("to"), "cases": sum(n.total() for n in before.values())}
     found["scenarios"] = [_shown(outcome, before, scope, most) for outcome in outcomes]
-    if values.get("explain"):
-        for told, policy in zip(found["scenarios"], policies, strict=True):
+    cells = [values["for"]] if "for" in values else list(before)
+    for told, policy in zip(found["scenarios"], policies, strict=True):
+        if values.get("explain"):
             explain_flips(ledger, told["flips"], policy, at=at, known_at=known_at, position=cases.position)
-    search = partial(Search, cases, scope)
-    if "aim" in values:
-        found["aim"] = search(policies[0]).aim(values["for"], values["aim"])
-    if values.get("curve"):
-        found["curves"] = search(policies[0]).curves([values["for"]] if "for" in values else list(before))
+        search = Search(cases, scope, policy)
+        if "aim" in values:
+            told["aims"] = [search.aim(cell, values["aim"]) for cell in cells]
+        if values.get("curve"):
+            told["curves"] = search.curves(cells)
     return found
 
 

@@ -1,13 +1,13 @@
-"""The share met over the limit, drawn as SVG: one panel a level, one kind of line a priority; prints in black.
+"""The share met over the limit, drawn as SVG: a row a scenario, a panel a level, a kind of line a priority.
 
-No font is embedded and nothing is measured, so the same figures are always the same bytes.
+It prints in black. No font is embedded and nothing is measured, so the same figures are always the same bytes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import log
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from ledger.rules.grants import LEVELS
@@ -15,36 +15,57 @@ from ledger.rules.sla import PRIORITIES
 from ledger.scenarios import show_limit
 from ledger.texts import text
 
-_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 300, 260, 62, 78, 28
+_WIDTH, _HEIGHT, _LEFT, _TOP, _GAP = 300, 260, 62, 104, 28
+_ROW = _HEIGHT + 108  # from one scenario's panels to the next
 _DASHES = dict(zip(PRIORITIES, ("1.5 4", "8 4", ""), strict=True))
 _TICKS = (900, 3600, 4 * 3600, 86_400, 4 * 86_400, 14 * 86_400)
 _SPANS = ((86_400, "d"), (3600, "h"), (60, "m"))
 
 
-def draw(curves: Sequence[Mapping[str, Any]], present: Mapping[tuple[str, str], int], lang: str, name: str) -> str:
-    """Return the SVG of `curves`; `present` are today's limits in seconds, each marked by a dot on its line."""
-    levels = [level for level in LEVELS if any(curve["level"] == level for curve in curves)]
+class Row(NamedTuple):
+    """A scenario's curves, with its limits in seconds: each is marked by a dot on its line."""
+
+    name: str
+    curves: Sequence[Mapping[str, Any]]
+    limits: Mapping[tuple[str, str], int]
+
+
+def draw(rows: Sequence[Row], lang: str) -> str:
+    """Return the SVG of one row of panels a scenario."""
+    levels = [level for level in LEVELS if any(c["level"] == level for row in rows for c in row.curves)]
     width = _LEFT + len(levels) * (_WIDTH + _GAP) + 12
-    height = _TOP + _HEIGHT + 58
+    height = _TOP + len(rows) * _ROW
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
         ' font-family="sans-serif" font-size="12" fill="#000" role="img">',
         f"<title>{escape(text('chart_title', lang))}</title>",
         f'<rect width="{width}" height="{height}" fill="#fff"/>',
-        f'<text x="{_LEFT}" y="22" font-size="15">{escape(text("chart_title", lang))} · {escape(name)}</text>',
+        f'<text x="{_LEFT}" y="22" font-size="15">{escape(text("chart_title", lang))}</text>',
         *_legend(lang),
-        f'<text x="16" y="{_TOP + _HEIGHT // 2}" text-anchor="middle"'
-        f' transform="rotate(-90 16 {_TOP + _HEIGHT // 2})">{escape(text("chart_y", lang))}</text>',
-        f'<text x="{(width + _LEFT) // 2}" y="{height - 12}" text-anchor="middle">'
-        f"{escape(text('chart_x', lang))}</text>",
     ]
+    for number, row in enumerate(rows):
+        lines += [f'<g transform="translate(0 {number * _ROW})">', *_row(row, levels, width, lang), "</g>"]
+    return "\n".join([*lines, "</svg>", ""])
+
+
+def _row(row: Row, levels: Sequence[str], width: int, lang: str) -> Iterator[str]:
+    middle = _TOP + _HEIGHT // 2
+    yield f'<text x="{_LEFT}" y="{_TOP - 26}" font-weight="bold">{escape(row.name)}</text>'
+    yield (
+        f'<text x="16" y="{middle}" text-anchor="middle" transform="rotate(-90 16 {middle})">'
+        f"{escape(text('chart_y', lang))}</text>"
+    )
+    yield (
+        f'<text x="{(width + _LEFT) // 2}" y="{_TOP + _HEIGHT + 44}" text-anchor="middle">'
+        f"{escape(text('chart_x', lang))}</text>"
+    )
     for number, level in enumerate(levels):
         left = _LEFT + number * (_WIDTH + _GAP)
-        lines += _panel(left, text(f"value_{level}", lang), curves[0]["points"], first=number == 0)
-        for curve in curves:
-            if curve["level"] == level:
-                lines += _line(left, curve, present.get((level, curve["priority"])))
-    return "\n".join([*lines, "</svg>", ""])
+        own = [curve for curve in row.curves if curve["level"] == level]
+        if own:
+            yield from _panel(left, text(f"value_{level}", lang), own[0]["points"], first=number == 0)
+        for curve in own:
+            yield from _line(left, curve, row.limits.get((level, curve["priority"])))
 
 
 def _legend(lang: str) -> list[str]:

@@ -60,7 +60,10 @@ class Search:
         return met, met + breached
 
     def aim(self, cell: Cell, aim: int) -> dict[str, Any]:
-        """Return the shortest limit, in whole seconds, that gives `aim` hundredths of a per cent; none may."""
+        """Return the limit, in whole seconds, that gives `aim` hundredths of a per cent, and a second less does not.
+
+        None may. Where raises tie cells together a longer limit may give less: then it need not be the shortest one.
+        """
         low, high = 0, _MOST_SECONDS
         found: dict[str, Any] = {"for": "/".join(cell), "aim": _percent(aim), "limit": None, "limit_seconds": None}
         if not self._reached(cell, high, aim):

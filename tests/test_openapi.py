@@ -169,6 +169,9 @@ def test_the_examples_are_what_comes_out(office: Office, document: Any, operatio
             continue
         answer = office.call(step["method"], step["path"], step.get("body"), role=step["role"])
         found = {name: value for name, value in answer.json.items() if name != "request_id"}
+        if "made_with" in found:  # the versions of another machine
+            assert found["made_with"].keys() == step["answer"]["made_with"].keys()
+            found["made_with"] = step["answer"]["made_with"]
         assert (answer.status_code, found) == (step["status"], step["answer"]), step["path"]
         response = resolved(document, operations[step["operation"]]["responses"][str(answer.status_code)])
         content = response["content"][answer.mimetype]
