@@ -185,6 +185,19 @@ def test_lowered_with_grounds_it_counts_from_the_opening_in_the_new_calendar(des
     assert told["changes"][1]["reason"] == "el cliente está de acuerdo"
 
 
+def test_without_an_upgrade_a_later_raise_would_have_been_of_the_old_level(sqlite_url: str) -> None:
+    with opened_desk(sqlite_url, level="basic") as desk:
+        ticket = opened(desk)
+        desk.at(f"{DAY} 10:30").do("plan.upgrade", account="C-100", level="advanced")
+        desk.pay(amount="600.00")
+        act(desk, "prioritise", ticket, "11:00", priority="high", reason="no puede facturar")
+        act(desk, "respond", ticket, "12:30")
+        told = explain(desk, ticket)
+        assert (told["due_at"], told["verdict"]) == (local(f"{DAY} 12:00"), "breached")
+        assert others(told)["without", "upgraded"] == (local(f"{DAY} 13:00"), "met")
+        assert others(told)["without", "raised"] == (local(f"{DAY} 14:30"), "met")
+
+
 def test_an_upgrade_of_the_plan_acts_like_a_raise(desk: Desk) -> None:
     ticket = opened(desk)
     desk.at(f"{DAY} 11:00").do("plan.upgrade", account="C-100", level="corporate")

@@ -246,12 +246,13 @@ def _others(
     """
     if not clock.due_at:
         return
-    promise = None if pauses is None else _promise(terms, pauses=pauses)
+    promise = _promise(terms, pauses=pauses or ())
     yield Other("answered_before", "", "", clock.due_at, "met")
     for move in clock.moves:
         if move.cause in _TAKEN_AWAY and move.before != move.after:
             kind = _MOVES[move.cause]
             rest = [x for x in standing if x.occurred_at != move.at or not isinstance(x, kind)]
+            # Counted anew: what was promised after the change was promised to what it had made of the case.
             yield _other("without", move.cause, move.at, sla.run(rest, at, (), promise), at)
     for reference in alternatives:
         yield from _promised("calendar", reference, standing, at, _promise(terms, calendar=reference))
@@ -259,7 +260,8 @@ def _others(
     for level in higher[:1] if pauses is None else ():
         yield from _promised("level", level, standing, at, _promise(terms, level=level))
     if any(_could_matter(fact, clock) for fact, _when in known[len(standing) :]):
-        yield _other("late_facts", "", "", sla.run([fact for fact, _when in known], at, (), promise), at)
+        all_known = sla.run([fact for fact, _when in known], at, (), None if pauses is None else promise)
+        yield _other("late_facts", "", "", all_known, at)
 
 
 def _promise(terms: Terms, calendar: str = "", level: str = "", pauses: Pauses = ()) -> sla.Promise:

@@ -1,0 +1,186 @@
+"""Both sides of a flip are explained: the same verdicts, every microsecond told once, under any policy."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+from openapi_schema_validator import OAS31Validator
+
+from ledger.cli import assemble
+from ledger.drawing import draw
+from ledger.explaining import digest, explanation
+from ledger.rules.calendars import Calendar
+from ledger.scenarios import parse_scenario
+from projections.whatif_explained import under
+from projections.whatif_policy import Policy
+from tests import naive_whatif as naive
+from tests.explained import when
+from tests.given import ANA, BEATRIZ, Desk
+from tests.test_api import Office
+from tests.test_whatif import EVERY, NOW, SCENARIOS, fill
+
+Answer = dict[str, Any]
+CASES = 300
+# What scenarios leave as it is: all but what they are called, and what is settled only in what happened.
+APART = {"hash", "words", "final_at", "final", "under", "counterfactuals"}
+
+
+@pytest.fixture(name="desk")
+def _desk(store_url: str) -> Iterator[Desk]:
+    desk = Desk(store_url)
+    yield desk
+    desk.close()
+
+
+def tiles(told: Answer, calendar: Calendar) -> None:
+    """Assert that segments fit together and that the due instant follows from what they count."""
+    for before, after in pairwise(told["segments"]):
+        assert when(before["until"]) == when(after["from"])
+    assert sum(one["us"] for one in told["segments"]) == told["span_us"]
+    assert sum(one["us"] for one in told["segments"] if one["counted"]) == told["elapsed_us"]
+    assert told["reproduced"]
+    if told["until"] == "due":  # the limit is used up there, and not before
+        assert told["used_us"] == told["limit_us"]
+    elif told["due_at"]:
+        end = {"response": told["responded_at"], "at": told["at"]}[told["until"]]
+        assert (told["used_us"] < told["limit_us"]) == (when(end) < when(told["due_at"]))
+    for one in told["segments"]:
+        if one["counted"]:
+            assert calendar.elapsed_us(when(one["from"]), when(one["until"])) == one["us"]
+            assert not any(
+                max(when(w["from"]), when(one["from"])) < min(when(w["until"] or told["at"]), when(one["until"]))
+                for w in (told["waits"] if told["under"]["pause"] == "waiting" else ())
+            )
+    assert told["hash"] == digest(told)
+    for lang in ("es_GT", "en"):
+        assert not any("{" in line for line in told["words"][lang])
+        draw(told, lang)
+
+
+def test_each_flip_is_explained_on_both_sides(desk: Desk) -> None:
+    """200 random cases under five scenarios: the explanations have the flips' verdicts, limits and due instants."""
+    chance = random.Random(41)
+    desk.at(NOW)
+    fill(desk.ledger.store, [naive.make(number, chance) for number in range(200)])
+    answer = desk.ask("what_if", scenarios=SCENARIOS, flips=EVERY, explain=True)
+    seen = 0
+    for found in answer["scenarios"]:
+        policy = Policy(parse_scenario(SCENARIOS[found["scenario"]], found["scenario"], "x"), desk.ledger.policy())
+        for flip in found["flips"]:
+            now, then = (flip["explained"][side] for side in ("before", "after"))
+            assert now == desk.ask("explain", ticket=flip["ticket"])
+            for side, told in (("before", now), ("after", then)):
+                shown = flip[side]
+                assert (told["verdict"], told["due_at"]) == (shown["verdict"], shown["due_at"]), (flip, told)
+                if told["due_at"]:
+                    assert (told["level"], told["priority"]) == (shown["level"], shown["priority"])
+                    assert told["calendar"] == shown["calendar"]
+            assert then["under"]["scenario"] == found["scenario"]
+            assert (then["final_at"], then["final"]) == (None, False)
+            if then["due_at"]:
+                tiles(then, policy.calendar(then["calendar"]))
+            assert then["inputs"] == now["inputs"]
+            assert then["hash"] != now["hash"]
+            seen += 1
+    assert seen > 50
+
+
+def test_under_the_present_policy_the_explanation_is_the_present_one(desk: Desk) -> None:
+    """300 random cases, each explained twice: an empty scenario changes no limit, segment, due instant or verdict."""
+    chance = random.Random(42)
+    desk.at(NOW)
+    cases = [naive.make(number, chance) for number in range(CASES)]
+    fill(desk.ledger.store, cases)
+    catalogue = desk.ledger.policy()
+    policy = Policy(parse_scenario({}, "nothing", "x"), catalogue)
+    at = desk.ledger.clock.now()
+    for number in (case.number for case in cases):
+        case = desk.ledger.ticket(number)
+        told = explanation(case, catalogue, at)
+        same = explanation(case, catalogue, at, under=under(case, catalogue, policy))
+        assert {name: told[name] for name in told.keys() - APART} == {name: same[name] for name in told.keys() - APART}
+        own = [one for one in told["counterfactuals"] if one["kind"] not in ("calendar", "level")]
+        assert same["counterfactuals"] == own
+
+
+def test_a_pause_is_told_as_waiting_and_the_due_instant_moves_by_it(desk: Desk) -> None:
+    desk.at("2026-08-03 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-08-03 10:00").do("ticket.wait", ticket=number, by=ANA)
+    desk.at("2026-08-03 15:00").do("ticket.resume", ticket=number, by=ANA)
+    desk.at("2026-08-03 18:00").do("ticket.respond", ticket=number, by=ANA)
+    [found] = desk.ask("what_if", pause="waiting", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    before, after = flip["explained"]["before"], flip["explained"]["after"]
+    hour = 3_600_000_000
+    assert [(one["why"], one["us"]) for one in before["segments"]] == [("open", 9 * hour)]
+    assert [(one["why"], one["counted"], one["us"]) for one in after["segments"]] == [
+        ("open", True, hour), ("waiting", False, 5 * hour), ("open", True, 3 * hour),
+    ]  # fmt: skip
+    assert (after["due_at"], after["used_us"], after["left_us"]) == ("2026-08-03T22:00:00-06:00", 4 * hour, 4 * hour)
+    words = "\n".join(after["words"]["es_GT"])
+    for part in ("Supuesto, no lo ocurrido", "en espera del cliente 5 h", "eso detiene el plazo"):
+        assert part in words
+    assert "eso no detiene" in "\n".join(before["words"]["es_GT"])
+    assert "definitivo" not in words
+
+
+def test_while_the_customer_is_waited_for_a_paused_clock_has_no_due_instant(desk: Desk) -> None:
+    desk.at("2026-08-03 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-08-03 10:00").do("ticket.wait", ticket=number, by=ANA)
+    desk.at("2026-08-04 09:00")
+    [found] = desk.ask("what_if", pause="waiting", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    after = flip["explained"]["after"]
+    assert (flip["before"]["verdict"], flip["after"]["verdict"], after["verdict"]) == ("breached", "open", "open")
+    assert (after["due_at"], after["limit_us"], after["used_us"]) == (None, 8 * 3_600_000_000, 3_600_000_000)
+    assert "clock stands still" in "\n".join(after["words"]["en"])
+    assert [one["why"] for one in after["segments"]] == ["open", "waiting"]
+    draw(after, "en")
+
+
+def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(desk: Desk) -> None:
+    desk.at("2026-06-28 09:00").do("calendar.assign", level="basic", priority="low", calendar="gt-business", by=BEATRIZ)
+    desk.at("2026-06-29 09:00").sell()  # the Army's day is kept on this Monday
+    number = desk.ticket()["ticket"]
+    desk.at("2026-06-30 09:00").do("ticket.respond", ticket=number, by=ANA)
+    [found] = desk.ask("what_if", calendars="gt-business@2", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    before, after = flip["explained"]["before"], flip["explained"]["after"]
+    assert before["unpublished"] == [{"calendar": "gt-business@1", "years": [2026]}]
+    assert "no tiene asuetos publicados para 2026" in "\n".join(before["words"]["es_GT"])
+    assert after["unpublished"] == []
+    assert (after["segments"][0]["why"], after["segments"][0]["holiday"]) == ("holiday", "Día del Ejército")
+    assert "feriado lunes 29 de junio (Día del Ejército)" in "\n".join(after["words"]["es_GT"])
+
+
+def test_over_http_and_on_the_command_line(store_url: str) -> None:
+    office = Office(store_url)
+    document = office.client.get("/openapi.json").json
+    desk = Desk(store_url)
+    desk.at("2026-03-02 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-03-02 12:00").do("ticket.respond", ticket=number, by=ANA)
+    answer = office.get("/v1/sla/what-if?limits=basic/low=1h&explain=true&aim=100&curve=true").json
+    schema = {**document["components"]["schemas"]["what_if_answer"], "components": document["components"]}
+    assert [error.message for error in OAS31Validator(schema).iter_errors(answer)] == []
+    [scenario] = answer["scenarios"]
+    sides = scenario["flips"][0]["explained"]
+    assert [sides[side]["verdict"] for side in ("before", "after")] == ["met", "breached"]
+    assert scenario["aims"][0]["limit_seconds"] == 3 * 3600 + 1
+    words = ["--database", store_url, "--lang", "es", "sla", "what-if", "--limit", "basic/low=1h", "--explain"]
+    shown = CliRunner().invoke(assemble("es_GT"), words, catch_exceptions=False).output
+    for side in sides.values():
+        for line in side["words"]["es_GT"][:3]:
+            assert line in shown
+    told = json.loads(CliRunner().invoke(assemble("es_GT"), [*words, "--json"], catch_exceptions=False).output)
+    assert told["scenarios"][0]["flips"][0]["explained"]["after"]["under"]["limits"] == {"basic/low": "1h"}
+    desk.close()
+    office.close()
