@@ -7,15 +7,20 @@ excluded (DOMAIN.md). Cases without a target are not counted.
 
 from __future__ import annotations
 
+import sys
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
 from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
 from ledger.store import Store
+from projections.percentiles import nearest_ranks
 
 _COLUMNS = ("verdict_level", "verdict_priority", "month", "agent", "account", "calendar", "channel")
 BY = dict(zip(REPORT_BY, _COLUMNS, strict=True))
@@ -68,12 +73,17 @@ def check_by(by: Sequence[str]) -> None:
 # --- the verdict, in SQL and in Python -------------------------------------------------------------------------------
 
 
-def verdict_sql(raw: bool) -> str:
-    """Return the verdict as an expression with one parameter, the instant of which it speaks."""
+def verdict_sql(raw: bool, *, numbered: bool = False) -> str:
+    """Return the verdict as an expression with one parameter, the instant of which it speaks.
+
+    `numbered`: its place in VERDICTS. PostgreSQL hashes groups by it, where it would sort them by words of any length.
+    """
+    met, breached, open_, excluded = range(4) if numbered else (f"'{verdict}'" for verdict in VERDICTS)
+    revised = f"CASE revised WHEN 'met' THEN {met} WHEN 'breached' THEN {breached} ELSE {excluded} END"
     # Adjusted: an approved revision stands for the verdict, then an exclusion; raw ignores both.
-    return f"""CASE {"" if raw else "WHEN revised <> '' THEN revised WHEN excluded <> '' THEN 'excluded'"}
-        WHEN counted_at <> '' THEN CASE WHEN counted_at < due_at THEN 'met' ELSE 'breached' END
-        WHEN due_at <= ? THEN 'breached' ELSE 'open' END"""
+    return f"""CASE {"" if raw else f"WHEN revised <> '' THEN {revised} WHEN excluded <> '' THEN {excluded}"}
+        WHEN counted_at <> '' THEN CASE WHEN counted_at < due_at THEN {met} ELSE {breached} END
+        WHEN due_at <= ? THEN {breached} ELSE {open_} END"""
 
 
 def verdict_of(case: Mapping[str, Any], at: str, raw: bool) -> str:
@@ -101,22 +111,34 @@ def read_cells(
     columns = [BY[name] for name in by]
     where, given = (scope or Scope()).where()
     listed = ", ".join([*columns, "verdict"])
-    gather = "group_concat" if read.dialect == "sqlite" else "array_agg"
-    taken = f"{gather}(elapsed_us) FILTER (WHERE elapsed_us >= 0)" if times else "NULL"
+    taken = f"{_GATHER[read.dialect]} FILTER (WHERE elapsed_us >= 0)" if times else "NULL"
+    # The fence has the verdict computed once a case, and its groups estimated as few.
+    fence = "OFFSET 0" if read.dialect == "postgresql" else ""
     sql = f"""
         SELECT {listed}, count(*), {taken}
-        FROM (SELECT {"".join(f"{column}, " for column in columns)} elapsed_us, {verdict_sql(raw)} AS verdict
-              FROM r_tickets WHERE {where}) AS judged
+        FROM (SELECT {"".join(f"{column}, " for column in columns)} elapsed_us,
+                {verdict_sql(raw, numbered=True)} AS verdict FROM r_tickets WHERE {where} {fence}) AS judged
         GROUP BY {listed}"""
     return {
-        (tuple(key), verdict): (int(count), _times(gathered))
+        (tuple(key), VERDICTS[verdict]): (int(count), _times(gathered))
         for *key, verdict, count, gathered in read.query(sql, [now, *given])
     }
 
 
-def _times(gathered: str | list[int] | None) -> list[int]:
-    """Return the times that a database gathered: one text from SQLite, a list from PostgreSQL, None of nothing."""
-    return [int(us) for us in gathered.split(",")] if isinstance(gathered, str) else gathered or []
+_GATHER = {"sqlite": "group_concat(elapsed_us)", "postgresql": "string_agg(int8send(elapsed_us), ''::bytea)"}
+_WHOLE_NUMBERS = msgspec.json.Decoder(list[int])
+
+
+def _times(gathered: str | bytes | None) -> list[int]:
+    """Return the times that a database gathered: text with commas, or 8 bytes each, most significant first."""
+    if gathered is None:
+        return []
+    if isinstance(gathered, str):
+        return _WHOLE_NUMBERS.decode(f"[{gathered}]")
+    times = array("q", gathered)
+    if sys.byteorder == "little":
+        times.byteswap()
+    return times.tolist()
 
 
 class Tally:
@@ -161,14 +183,13 @@ def rows_of(cells: Cells, by: Sequence[str]) -> list[Row]:
 def totals(cells: Cells) -> Row:
     """Return the figures over all of these cells: counts, the share met, percentiles of the responses' times."""
     counts = dict.fromkeys(VERDICTS, 0)
-    times: list[int] = []
+    runs: list[list[int]] = []
     for (_key, verdict), (count, taken) in cells.items():
         counts[verdict] += count
         if verdict in ("met", "breached"):
-            taken.sort()  # in place: the totals then only merge what the rows have sorted
-            times += taken
-    times.sort()
-    shown = {name: nearest_rank(times, percent) for name, percent in _PERCENTILES.items()}
+            taken.sort()  # in place: the totals find them sorted by the rows
+            runs.append(taken)
+    shown = dict(zip(_PERCENTILES, nearest_ranks(runs, list(_PERCENTILES.values())), strict=True))
     share = basis_points(counts["met"], counts["breached"])
     return {"total": sum(counts.values()), **counts, "met_bp": share, **shown}
 
@@ -181,11 +202,6 @@ def without_times(row: Row) -> Row:
 def basis_points(met: int, breached: int) -> int | None:
     """Return the share met in hundredths of a per cent, None of nothing. Cut off: 100.00 means that none was late."""
     return met * 10_000 // (met + breached) if met + breached else None
-
-
-def nearest_rank(ordered: Sequence[int], percent: int) -> int | None:
-    """Return the least value that at least `percent` per cent of the values do not exceed, None of nothing."""
-    return ordered[-(-len(ordered) * percent // 100) - 1] if ordered else None
 
 
 def report(

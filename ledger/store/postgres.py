@@ -79,7 +79,8 @@ class PostgresStore(Store):
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         with self._connection() as connection:
-            return connection.execute(sql.replace("?", "%s"), params).fetchall()
+            # Binary: bytes come as they are, not as twice as many hexadecimal digits.
+            return connection.execute(sql.replace("?", "%s"), params, binary=True).fetchall()
 
     def stream_query(self, sql: str, params: Sequence[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
         with (
