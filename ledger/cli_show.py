@@ -17,6 +17,7 @@ from ledger.texts import table, text
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
+_OPTIONAL = ("nit", "credit", "due_at", "text")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
 
@@ -63,7 +64,7 @@ def show_history(answer: dict[str, Any], lang: str) -> None:
     rows = [
         {
             "at": entry["at"],
-            "event": text(f"fact_{entry['event']}", lang, **{k: _cell(v, lang, k, currency) for k, v in entry.items()}),
+            "event": _happened(entry, lang, currency),
             "by": entry["by"],
             "reason": entry["reason"],
             "recorded_at": entry["recorded_at"],
@@ -72,6 +73,15 @@ def show_history(answer: dict[str, Any], lang: str) -> None:
     ]
     click.echo(f"{answer['account']} · {answer['name']} · {currency}\n")
     show_rows(rows, lang)
+
+
+def _happened(entry: dict[str, Any], lang: str, currency: str) -> str:
+    """Return a fact in words; what it need not have (`fact_…_without_…`) is not asked after."""
+    key = f"fact_{entry['event']}"
+    for name in _OPTIONAL:
+        if name not in entry and f"{key}_without_{name}" in table():
+            key = f"{key}_without_{name}"
+    return text(key, lang, **{name: _cell(value, lang, name, currency) for name, value in entry.items()})
 
 
 def _in_cell(name: str, value: Any) -> bool:

@@ -41,6 +41,21 @@ def test_tables_tell_what_a_payment_pays_and_each_amount_with_its_currency(tmp_p
     assert "Pago de Q250.00 (depósito, referencia D-1)" in run(tmp_path, "history", "C-1", lang="es_GT")
 
 
+def test_a_history_does_not_ask_after_what_nobody_gave(tmp_path: Path) -> None:
+    run(tmp_path, "migrate", "--test-clock")
+    run(tmp_path, "account", "open", "C-1", "--name", "Uno")
+    run(tmp_path, "account", "open", "C-2", "--name", "Dos", "--nit", "1234-5")
+    run(tmp_path, "ticket", "open", "C-1", "T-1", "--request", "administrative", "--priority", "low")
+    run(tmp_path, "ticket", "message", "T-1")
+    told = run(tmp_path, "history", "C-1", lang="es_GT")
+    assert "Cuenta abierta: Uno " in told
+    assert "Ticket T-1 abierto: administrativo, prioridad baja, sin plazo" in told
+    assert "El cliente escribió en el caso T-1 " in told
+    assert "?" not in told
+    assert "?" not in run(tmp_path, "history", "C-1")
+    assert "Account opened: Dos (NIT 1234-5)" in run(tmp_path, "history", "C-2")
+
+
 def test_refusals_use_the_readers_words() -> None:
     assert Malformed("approver", None, "remedy_missing").message("en") == "Field 'approver' is missing, and required."
     higher = Refused("not_higher", level="basic", now="advanced")
