@@ -72,7 +72,7 @@ def _verify_command() -> click.Command:
         url = database or ctx.find_root().params.get("database")
         saved = _saved(file)
         found = verify(saved)
-        if url and found["hash_is_its_own"]:
+        if url and found["hash_is_its_own"] and "under" not in saved:  # a supposition is no answer of the log
             ctx.obj["settings"] = replace(ctx.obj["settings"], database_url=url)
             with ledger_of(ctx) as ledger:
                 found |= compare(saved, _ask_again(ledger, saved))
@@ -135,7 +135,8 @@ def compare(saved: Answer, today: Answer | LedgerError) -> Answer:
     if different is None:
         return {"same_today": True}
     place, before, found = different
-    return {"same_today": False, "place": place, "saved": before, "found": found}
+    made = {"made_with": saved.get("made_with"), "made_today": today["made_with"]}
+    return {"same_today": False, "place": place, "saved": before, "found": found, **made}
 
 
 def _told(found: Answer, lang: str) -> Iterator[str]:
@@ -149,3 +150,10 @@ def _told(found: Answer, lang: str) -> Iterator[str]:
         yield text("verify_same", lang)
     elif "same_today" in found:
         yield text("verify_differs", lang, place=found["place"], saved=found["saved"], found=found["found"])
+        if found.get("made_with") != found.get("made_today"):  # so it may not be the log that changed
+            made = (_versions(found[name]) for name in ("made_with", "made_today"))
+            yield text("verify_made", lang, **dict(zip(("saved", "found"), made, strict=True)))
+
+
+def _versions(made: Answer | None) -> str:
+    return ", ".join(f"{name} {value}" for name, value in (made or {}).items()) or "-"

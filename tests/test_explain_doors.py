@@ -157,7 +157,16 @@ def test_what_the_ledger_answers_otherwise_today_is_named(cli: Cli, desk: Desk, 
     assert (found["place"], found["saved"], found["found"]) == (
         "responded_at", "2026-05-04T11:41:10-06:00", "2026-05-04T11:29:00-06:00",
     )  # fmt: skip
-    assert "first:" in cli("verify", file).output
+    shown = cli("verify", file).output
+    assert "first:" in shown
+    assert "other versions" not in shown
+    other = saved(
+        cli, tmp_path, "--known-at", "2026-05-04T11:41:10-06:00", made_with={"engine": "0", "tzdata": "1999a"}
+    )
+    assert cli("verify", other).exit_code == 0, "other versions, the same answer"
+    other = saved(cli, tmp_path, made_with={"engine": "0", "tzdata": "1999a"})
+    desk.do("ticket.respond", ticket="T-1", at="2026-05-04 11:28", by=ANA)
+    assert "engine 0, tzdata 1999a then" in cli("verify", other).output
     assert cli("verify", believed).exit_code == 0, "what was known then never changes"
 
 
