@@ -243,7 +243,9 @@ _COMMANDS: dict[str, Schema] = {
     "ticket.split": _OPENED,
     "ticket.revise": record(**_CASE, was="verdict"),
     "report.publish": PUBLISH,
-    "calendar.assign": record(**{"level": "level", "priority": "priority", "calendar": "text", "from": "instant"}),
+    "calendar.assign": record(
+        level="level", priority="priority", calendar="text", **{"from": "instant", "until": "instant?"}
+    ),
 }
 
 

@@ -13,12 +13,12 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from ledger import facts as f
+from ledger import policies
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
-from ledger.errors import LedgerError
-from ledger.rules import sla
+from ledger.rules import segments, sla
 from ledger.rules.instants import from_iso, to_iso
-from ledger.rules.subscriptions import FAR, local_day
+from ledger.rules.subscriptions import FAR
 from ledger.store import IntegrityError, Recorded
 from ledger.ticket import Ticket, ticket_stream
 
@@ -46,48 +46,19 @@ class Governed(NamedTuple):
 def governed(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[Governed]:
     """Return every due instant that a case has had, in the order in which they governed."""
     spans: list[Governed] = []
-    for move in clock.moves:
-        if move.before == move.after:
-            continue
+    for limit in segments.limits(clock, facts, policies.Governing(clock, catalogue)):
         if spans and spans[-1].until == FAR:
-            spans[-1] = spans[-1]._replace(until=move.at)
-        if not move.after:  # it left compliance
-            continue
-        restored = move.cause == "joined" and bool(spans) and move.after == clock.first_due
-        start = clock.started_at if restored or move.cause == "lowered" else move.at
-        calendar = spans[0].calendar if restored else _calendar(facts, clock, move, start, catalogue)
-        spans.append(Governed(move.at, FAR, start, move.after, calendar))
+            spans[-1] = spans[-1]._replace(until=limit.at)
+        if limit.cause != "left":
+            spans.append(Governed(limit.at, FAR, limit.start, limit.due_at, limit.calendar or ALWAYS))
     return spans
 
 
-def _calendar(facts: Sequence[f.TicketFact], clock: sla.Clock, move: sla.Move, start: str, catalogue: Catalogue) -> str:
-    """Return the calendar that a promise was counted in: what the opening says, else the one that gives its due."""
-    opened = clock.opened
-    if move.cause == "opened":
-        return opened.calendar or ALWAYS
-    if move.cause == "joined":
-        named = [x.calendar for x in facts if isinstance(x, f.TicketReclassified) and x.occurred_at == move.at]
-        if named and named[-1]:
-            return named[-1]
-    day = local_day(opened.occurred_at, opened.zone)
-    policy = opened.policy or catalogue.target(move.level, move.priority, day).policy
-    target = catalogue.target_of(policy, move.level, move.priority, day)
-    # Which calendars were assigned stands in another stream: a read model tells by the due instant which one it was.
-    for reference in (target.calendar, opened.calendar, *sorted(catalogue.calendars)):
-        if reference and _due(catalogue, reference, start, target.limit_us) == move.after:
-            return reference
-    return target.calendar
-
-
-def _due(catalogue: Catalogue, reference: str, start: str, limit_us: int) -> str:
-    try:
-        return to_iso(catalogue.calendar(reference).due(from_iso(start), limit_us))
-    except LedgerError:  # it is never open long enough
-        return ""
-
-
 def warnings(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[f.TicketWarned]:
-    """Return the warnings of a case, past and to come, in order; none once it was answered, resolved or excluded."""
+    """Return the warnings of a case, past and to come, in order; none once it was answered, resolved or excluded.
+
+    An exclusion that its approver undid by answering kept it out until then, when nobody could act any more.
+    """
     if clock.opened.source.startswith("import"):
         return []
     excluded = (x.occurred_at for x in facts if isinstance(x, f.TicketExcluded))

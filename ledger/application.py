@@ -232,7 +232,7 @@ class Ledger(Cashier):
             answer = cases.respond if verb == "respond" else cases.resolve
             decided = answer(case, values, asked)
             children = [self.ticket(number) for number in case_changes.merged_cases(case, asked.at)]
-            decided.others.extend(case_changes.answered_through(children, decided.others[0].fact, asked))
+            decided.others.extend(case_changes.answered_through(case, children, decided.others[0].fact, asked))
         elif verb == "merge":
             decided = case_changes.merge(case, self.ticket(values["into"]), asked)
         elif verb == "message":
@@ -241,6 +241,8 @@ class Ledger(Cashier):
             decided = case_changes.revise(case, values, asked)
         elif verb == "prioritise":
             decided = cases.prioritise(case, values, asked, self.policy())
+            children = [self.ticket(number) for number in case_changes.merged_cases(case, FAR)]
+            decided.others.extend(case_changes.recounted(case, children, decided.others[0].fact, asked))
         elif verb == "assign":
             decided = cases.assign(case, values, asked)
         elif verb == "exclude":

@@ -10,10 +10,12 @@ from ledger.catalogue import Catalogue
 from ledger.errors import Refused
 from ledger.plans import Answer, Decided
 from ledger.rules.instants import show
-from ledger.rules.subscriptions import FAR, local_day
+from ledger.rules.responses import for_good, responses
+from ledger.rules.sla import PRIORITIES
+from ledger.rules.subscriptions import FAR
 from ledger.serving import open_ticket
 from ledger.store import Recorded
-from ledger.ticket import Ticket, due_instant, state, ticket_fields
+from ledger.ticket import Ticket, promised, state, ticket_fields
 
 
 def message(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
@@ -40,8 +42,12 @@ def merge(child: Ticket, target: Ticket, asked: Asked) -> Decided:
     back = f.TicketMergedIn(**ticket_fields(target, asked), child=child.number)
     new: list[f.TicketFact] = [fact]
     # What was answered there after the merge, but recorded before it, stops this one too.
-    answers = [one for one in target.facts if _answers(one) and one.occurred_at > asked.at]
-    new += [_through(child, one, {**ticket_fields(child, asked), "occurred_at": one.occurred_at}) for one in answers]
+    counted = _counted(target.facts)
+    new += [
+        _through(one, one in counted, {**ticket_fields(child, asked), "occurred_at": one.occurred_at})
+        for one in target.facts
+        if _answers(one) and one.occurred_at > asked.at
+    ]
     after = child.after_all(new, asked.now)
     rows = [*child.rows(*new), *target.rows(back)]
     return Decided([], rows, lambda _book: {**state(child, after, asked), "into": target.number})
@@ -51,15 +57,22 @@ def _answers(fact: f.TicketFact) -> bool:
     return isinstance(fact, f.TicketResolved | f.TicketResponded)
 
 
-def _through(child: Ticket, answer: f.TicketFact, fields: Answer) -> f.TicketResponded:
+def _counted(facts: Sequence[f.TicketFact]) -> list[f.TicketFact]:
+    """Return the answers of a case that are responses, by all that is known of its priorities."""
+    opened = next(fact for fact in facts if isinstance(fact, f.TicketOpened))
+    return list(responses(sorted(facts, key=lambda fact: fact.occurred_at), opened.priority))
+
+
+def _through(answer: f.TicketFact, counts: bool, fields: Answer, *, corrects: bool = False) -> f.TicketResponded:
     """Return how an answer in the case it went over into is told in the child; resolving is one too."""
     told = answer if isinstance(answer, f.TicketResponded) else None
     return f.TicketResponded(
         **{**fields, "by": answer.by},
         channel=told.channel if told else "platform",
-        counts=told.counts if told else True,
-        text=told.text if told else "",
+        counts=counts,
+        text=told.text if told and not corrects else "",
         via=answer.ticket_no,
+        corrects=corrects,
     )
 
 
@@ -68,15 +81,34 @@ def merged_cases(target: Ticket, at: str) -> list[str]:
     return [x.child for x in target.facts if isinstance(x, f.TicketMergedIn) and x.occurred_at <= at]
 
 
-def answered_through(children: Sequence[Ticket], response: f.Fact, asked: Asked) -> list[Recorded]:
+def answered_through(target: Ticket, children: Sequence[Ticket], response: f.Fact, asked: Asked) -> list[Recorded]:
     """Return the rows that let an answer stop the clocks of the cases merged into the one it was given in."""
     assert isinstance(response, f.TicketFact)
+    counts = response in _counted([*target.facts, response])
     rows: list[Recorded] = []
     for child in children:
         clock = child.clock(asked.at)
         # An answer by chat may yet turn out to be a note: when a priority dated before it is recorded later.
         if clock.merged_into == response.ticket_no and (not clock.responded_at or clock.channel == "chat"):
-            rows += child.rows(_through(child, response, ticket_fields(child, asked)))
+            rows += child.rows(_through(response, counts, ticket_fields(child, asked)))
+    return rows
+
+
+def recounted(target: Ticket, children: Sequence[Ticket], change: f.Fact, asked: Asked) -> list[Recorded]:
+    """Return the rows that tell merged cases which answers a change of priority, dated before them, judges anew."""
+    assert isinstance(change, f.TicketFact)
+    before, after = _counted(target.facts), _counted([*target.facts, change])
+    changed = [one for one in target.facts if _answers(one) and (one in before) != (one in after)]
+    rows: list[Recorded] = []
+    for child in children:
+        told = {x.occurred_at for x in child.facts if isinstance(x, f.TicketResponded) and x.via == target.number}
+        fields = ticket_fields(child, asked)
+        new = [
+            _through(one, one in after, {**fields, "occurred_at": one.occurred_at}, corrects=True)
+            for one in changed
+            if one.occurred_at in told
+        ]
+        rows += child.rows(*new)
     return rows
 
 
@@ -112,14 +144,16 @@ def revise(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
 
 
 def upgraded(ticket: Ticket, level: str, asked: Asked, catalogue: Catalogue) -> list[Recorded]:
-    """Return the row by which an upgrade of its plan acts like a raise, now; none for a case that does not run."""
-    clock = ticket.clock(FAR)
-    if not clock.due_at or clock.responded_at or asked.now >= clock.due_at or clock.resolved_at:
+    """Return the row by which an upgrade of its plan acts like a raise, now; none for a case that it cannot reach.
+
+    Also where the due instant has passed, or an answer by chat was given: what is recorded later, but dated before,
+    may let it run until now after all. So the fact tells what each priority would be promised.
+    """
+    clock, opened = ticket.clock(FAR), ticket.opened
+    answered = any(for_good(fact) and fact.occurred_at <= asked.now for fact in ticket.facts)
+    if not clock.due_at or answered or not opened.occurred_at <= asked.now < clock.final_at():
         return []
-    opened = clock.opened
-    day = local_day(opened.occurred_at, opened.zone)
-    policy = opened.policy or catalogue.target(clock.level, clock.priority, day, opened.occurred_at).policy
-    target = catalogue.target_of(policy, level, clock.priority, day)
+    dues = {priority: promised(catalogue, clock, level, priority, asked.now) for priority in PRIORITIES}
     fact = f.TicketPlanUpgraded(
         customer_no=opened.customer_no,
         occurred_at=asked.now,
@@ -127,6 +161,7 @@ def upgraded(ticket: Ticket, level: str, asked: Asked, catalogue: Catalogue) -> 
         source=asked.source,
         ticket_no=ticket.number,
         level=level,
-        due_at=due_instant(catalogue, target, asked.now),
+        due_at=dues[clock.priority],
+        dues=dues,
     )
     return ticket.rows(fact)

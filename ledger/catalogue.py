@@ -110,24 +110,39 @@ class Catalogue:
 
         `at` is the instant that assignments of calendars count by ("": none does).
         """
-        count = sum(assigned.since <= at for assigned in self.assignments)
-        return self._target(self._targets[_at(self._targets, on)], count, level, priority, on)
+        return self._target(self._targets[_at(self._targets, on)], self._assigned_at(at), level, priority, on)
 
     def target_of(self, policy: str, level: str, priority: str, on: date) -> Target:
         """Return the promise under policy version `policy`, with calendars as of `on` (a case's opening)."""
-        version, _, count = policy.partition("+")
+        version, _, assigned = policy.partition("+")
         entry = next(entry for entry in self._targets if entry.version == version)
-        return self._target(entry, int(count or 0), level, priority, on)
+        return self._target(entry, assigned, level, priority, on)
 
-    def _target(self, entry: TargetsEntry, count: int, level: str, priority: str, on: date) -> Target:
-        """Return the promise of `entry` with the first `count` assignments, which its version names."""
+    def _target(self, entry: TargetsEntry, assigned: str, level: str, priority: str, on: date) -> Target:
+        """Return the promise of `entry` with the assignments that `assigned` names: its version tells them."""
         limit: str = getattr(getattr(entry, level), priority)
-        name = entry.calendars.get(level, {}).get(priority, entry.calendar)
-        for assigned in self.assignments[:count]:
-            if (assigned.level, assigned.priority) == (level, priority):
-                name = assigned.calendar
-        policy = f"{entry.version}+{count}" if count else entry.version
+        name, since = entry.calendars.get(level, {}).get(priority, entry.calendar), ""
+        for place in _places(assigned):
+            one = self.assignments[place]
+            if (one.level, one.priority) == (level, priority) and one.since >= since:
+                name, since = one.calendar, one.since
+        policy = f"{entry.version}+{assigned}" if assigned else entry.version
         return Target(_microseconds(limit), self.calendar_of(name, on), policy)
+
+    def _assigned_at(self, at: str) -> str:
+        """Return the name of what is assigned at instant `at`: how many of the first ones, then the places of others.
+
+        Places are those of the log, from 1 on: a name says the same whatever is assigned later. Of the others only
+        the one that governs its level and priority is named.
+        """
+        first = next((n for n, one in enumerate(self.assignments) if one.since > at), len(self.assignments))
+        governs: dict[tuple[str, str], tuple[str, int]] = {}
+        for place, one in enumerate(self.assignments, 1):
+            if one.since <= at:
+                cell = one.level, one.priority
+                governs[cell] = max(governs.get(cell, ("", 0)), (one.since, place))
+        others = sorted(place for _since, place in governs.values() if place > first)
+        return ",".join(map(str, (first, *others))) if first or others else ""
 
     def calendar_of(self, name: str, on: date) -> str:
         """Return the reference (`name@version`) of calendar `name` as published for local date `on`."""
@@ -283,6 +298,12 @@ def _check_targets(entry: TargetsEntry, place: str, dated: list[tuple[date, str,
             name = entry.calendars.get(level, {}).get(priority, entry.calendar)
             if not any(since <= entry.since and name == n for since, n, _version in dated):
                 raise wrong(f"{place}.{level}.{priority}", f"no calendar {name!r} is published by {entry.since}")
+
+
+def _places(assigned: str) -> list[int]:
+    """Return the indexes of the assignments that a policy's name names: "3,7" the first three, and the seventh."""
+    first, *others = map(int, assigned.split(",")) if assigned else (0,)
+    return [*range(first), *(place - 1 for place in others)]
 
 
 def _microseconds(limit: str) -> int:

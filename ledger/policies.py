@@ -1,19 +1,25 @@
 """Which calendar counts for which level and priority: the catalogue, and what was assigned since, by command.
 
 An assignment holds from an instant on, never a past one: a case is governed for life by what held when it was opened.
+Dates decide, whatever the order of recording: of one level and priority the assignment with the latest instant that has
+come holds, the last recorded of two with the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date
 
 from ledger import facts as f
 from ledger.account import Asked
-from ledger.catalogue import Assignment, Catalogue
+from ledger.catalogue import Assignment, Catalogue, Target
 from ledger.errors import NotFound, Refused
 from ledger.plans import Answer, common
+from ledger.rules import sla
+from ledger.rules.calendars import Calendar
 from ledger.rules.instants import midnight, show, to_iso
+from ledger.rules.subscriptions import local_day
 from ledger.store import Recorded, Store
 
 STREAM = "policy"
@@ -32,6 +38,31 @@ def current(store: Store, known: Catalogue) -> Catalogue:
     return replace(known, assignments=tuple(found))
 
 
+def target(catalogue: Catalogue, clock: sla.Clock, level: str, priority: str) -> Target:
+    """Return what the policy that governs a case for life promises a level and priority."""
+    opened = clock.opened
+    day = local_day(opened.occurred_at, opened.zone)
+    # While it has no target no policy is named: it is the one of its opening.
+    named = clock.policy or catalogue.target(level, priority, day, opened.occurred_at).policy
+    return catalogue.target_of(named, level, priority, day)
+
+
+class Governing:
+    """The policy that governs one case, as `ledger.rules.segments.limits` asks for it."""
+
+    def __init__(self, clock: sla.Clock, catalogue: Catalogue) -> None:
+        self._clock, self._catalogue = clock, catalogue
+
+    def target(self, level: str, priority: str) -> tuple[int, str]:
+        """Return the limit in microseconds and the calendar (name@version) of a level and priority."""
+        found = target(self._catalogue, self._clock, level, priority)
+        return found.limit_us, found.calendar
+
+    def calendar(self, reference: str) -> Calendar:
+        """Return the calendar that `name@version` names."""
+        return self._catalogue.calendar(reference)
+
+
 def assign(store: Store, catalogue: Catalogue, v: Answer, asked: Asked) -> tuple[Recorded, Answer]:
     """Return the row of an assignment and its answer; Refused for one that would change the past."""
     if v["calendar"] not in catalogue.calendar_names:
@@ -42,8 +73,6 @@ def assign(store: Store, catalogue: Catalogue, v: Answer, asked: Asked) -> tuple
     before = current(store, replace(catalogue, assignments=())).assignments
     if since < asked.now:
         raise Refused("in_the_past", since=show(since, catalogue.zone), now=show(asked.now, catalogue.zone))
-    if before and since < before[-1].since:
-        raise Refused("assigned_later", since=show(before[-1].since, catalogue.zone))
     fact = f.CalendarAssigned(
         **common("", asked), level=v["level"], priority=v["priority"], calendar=v["calendar"], since=since
     )
@@ -53,5 +82,14 @@ def assign(store: Store, catalogue: Catalogue, v: Answer, asked: Asked) -> tuple
         "priority": fact.priority,
         "calendar": fact.calendar,
         "from": show(since, catalogue.zone),
+        "until": _until(before, fact, catalogue.zone),
     }
     return Recorded(STREAM, len(before) + 1, fact), answer
+
+
+def _until(before: Sequence[Assignment], fact: f.CalendarAssigned, zone: str) -> str | None:
+    """Return the instant from which an assignment on record takes over; None where none does."""
+    cell = fact.level, fact.priority
+    later = (one.since for one in before if (one.level, one.priority) == cell and one.since > fact.since)
+    since = min(later, default="")
+    return show(since, zone) if since else None

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ledger import facts as f
+from ledger import policies
 from ledger.account import Asked
 from ledger.catalogue import Catalogue, Target
 from ledger.commands import MANAGERS
@@ -13,7 +14,7 @@ from ledger.errors import Malformed, NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import sla
 from ledger.rules.instants import from_iso, show, to_iso
-from ledger.rules.subscriptions import FAR, local_day
+from ledger.rules.subscriptions import FAR
 from ledger.store import Recorded
 
 _REMARKS: dict[str, type[Any]] = {
@@ -133,11 +134,8 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         _check_grounds(clock, v, asked)
     due_at = ""
     if runs:
-        opened = clock.opened
-        day = local_day(opened.occurred_at, opened.zone)
-        policy = opened.policy or catalogue.target(clock.level, v["priority"], day, opened.occurred_at).policy
-        target = catalogue.target_of(policy, clock.level, v["priority"], day)
-        due_at = due_instant(catalogue, target, asked.at if way == "raise" else clock.started_at)
+        start = asked.at if way == "raise" else clock.started_at
+        due_at = promised(catalogue, clock, clock.level, v["priority"], start)
     fact = f.TicketPrioritised(
         **ticket_fields(ticket, asked),
         priority=v["priority"],
@@ -150,10 +148,14 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
 
 
 def check_order(ticket: Ticket, asked: Asked) -> None:
-    """Refuse to move a target behind a later move: what was decided later stands on what was before."""
-    moves = (f.TicketPrioritised, f.TicketReclassified, f.TicketPlanUpgraded)
-    if any(isinstance(fact, moves) and fact.occurred_at > asked.at for fact in ticket.facts):
-        raise Refused("would_break_history", tickets=ticket.number)
+    """Refuse to move a target behind a later move: what was decided later stands on what was before.
+
+    An upgrade of the plan decided nothing on the case: it says what every priority would be promised.
+    """
+    for fact in ticket.facts:
+        decided = isinstance(fact, (f.TicketPrioritised, f.TicketReclassified))
+        if fact.occurred_at > asked.at and (decided or (isinstance(fact, f.TicketPlanUpgraded) and not fact.dues)):
+            raise Refused("would_break_history", tickets=ticket.number)
 
 
 def _check_grounds(clock: sla.Clock, v: Answer, asked: Asked) -> None:
@@ -215,6 +217,11 @@ def state(ticket: Ticket, clock: sla.Clock, asked: Asked) -> Answer:
         "due_at": show(clock.due_at, zone) if clock.due_at else None,
         "verdict": clock.verdict(max(asked.now, asked.at)),
     }
+
+
+def promised(catalogue: Catalogue, clock: sla.Clock, level: str, priority: str, start: str) -> str:
+    """Return the due instant of a level and priority counted from `start`, under the policy that governs the case."""
+    return due_instant(catalogue, policies.target(catalogue, clock, level, priority), start)
 
 
 def due_instant(catalogue: Catalogue, target: Target, start: str) -> str:

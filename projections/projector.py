@@ -15,6 +15,7 @@ from operator import itemgetter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from ledger import policies
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
@@ -177,7 +178,8 @@ class Projector:
                 write(writer, model, suffix, new)
 
     def streams(self, rows: Iterable[Any]) -> Iterator[Stream]:
-        """Group rows that come stream by stream."""
+        """Group rows that come stream by stream; a case's policy names calendars that were assigned before it."""
+        self.catalogue = policies.current(self.store, self.catalogue)
         for _stream, group in groupby(rows, key=itemgetter(1)):
             yield Stream(list(group), self.catalogue)
 

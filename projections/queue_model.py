@@ -97,7 +97,7 @@ def _until(warned: f.TicketWarned, clock: sla.Clock) -> str:
     return FAR if warned.percent == 100 else min(warned.due_at, clock.responded_at or FAR)
 
 
-MODEL = ReadModel("queue", 1, "ticket/", (QUEUE, WARNINGS), rows)
+MODEL = ReadModel("queue", 2, "ticket/", (QUEUE, WARNINGS), rows)
 
 Mark = tuple[str, str]  # the instant of a warning that is not recorded, and its case
 START: Mark = ("", "")

@@ -113,7 +113,8 @@ def cases(ledger: Ledger, read: Store, month: str) -> Iterator[Case]:
             facts = [fact for fact in (f.decode(row.topic, row.state) for row in own) if isinstance(fact, f.TicketFact)]
             clock = sla.run(facts, FAR, [row.recorded_at for row in own])
             if clock is not None:
-                yield Case(facts, clock, alerts.governed(facts, clock, ledger.catalogue), ledger.catalogue)
+                policy = ledger.policy()
+                yield Case(facts, clock, alerts.governed(facts, clock, policy), policy)
 
 
 def acts_of(case: Case) -> Iterator[Act]:

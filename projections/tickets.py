@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from ledger import facts as f
-from ledger.rules import sla
-from ledger.rules.instants import from_iso
+from ledger.alerts import ALWAYS
+from ledger.policies import Governing
+from ledger.rules import measures, segments, sla
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -64,33 +65,30 @@ def row_at(stream: Stream, at: str) -> tuple[Any, ...] | None:
         return None
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone).isoformat()
-    policy, calendar = _promised(opened, stream.case_facts, at)
+    calendar, elapsed_us = _counted(clock, stream)
     return (
         stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
         clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
         clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
         clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
-        clock.excluded, clock.approver, clock.revised, clock.merged_into, policy, calendar,
-        clock.started_at, _elapsed(clock, stream, calendar), int(_plain(clock, stream.case_facts)),
+        clock.excluded, clock.approver, clock.revised, clock.merged_into,
+        clock.policy or opened.policy, calendar, clock.started_at, elapsed_us, int(_plain(clock, stream.case_facts)),
         clock.final_at(), opened.zone,
     )  # fmt: skip
 
 
-def _promised(opened: f.TicketOpened, facts: list[f.TicketFact], at: str) -> tuple[str, str]:
-    """Return the policy and calendar of the promise: the opening's, else those under which the case first joined."""
-    if opened.calendar:
-        return opened.policy, opened.calendar
-    joined = [x for x in facts if isinstance(x, f.TicketReclassified) and x.calendar and x.occurred_at <= at]
-    first = min(joined, key=lambda fact: fact.occurred_at, default=None)
-    return (first.policy, first.calendar) if first is not None else (opened.policy, "")
+def _counted(clock: sla.Clock, stream: Stream) -> tuple[str, int]:
+    """Return the calendar of the limit that governs, and the counted microseconds from the start to the response.
 
-
-def _elapsed(clock: sla.Clock, stream: Stream, reference: str) -> int:
-    """Return the counted microseconds from the start to the response that counts, -1 without one or a target."""
+    Each limit counts in its own calendar, as the explanation tells it. "" where it never had a target; -1 without a
+    target or a response that counts, or where that came before the start.
+    """
+    terms = Governing(clock, stream.catalogue)
+    found = [one for one in segments.limits(clock, stream.case_facts, terms) if one.cause != "left"]
+    calendar = (found[-1].calendar or ALWAYS) if found else ""
     if not (clock.due_at and clock.counted_at) or clock.counted_at < clock.started_at:
-        return -1
-    calendar = stream.catalogue.calendar(reference or _ALWAYS)
-    return calendar.elapsed_us(from_iso(clock.started_at), from_iso(clock.counted_at))
+        return calendar, -1
+    return calendar, measures.counted(found, clock.counted_at, terms)
 
 
 def _plain(clock: sla.Clock, facts: list[f.TicketFact]) -> bool:
@@ -112,8 +110,7 @@ _MOVERS = (f.TicketPrioritised, f.TicketPlanUpgraded)
 
 
 _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
-_ALWAYS = "24x7@1"
-MODEL = ReadModel("tickets", 5, "ticket/", (TICKETS,), rows)
+MODEL = ReadModel("tickets", 6, "ticket/", (TICKETS,), rows)
 
 
 def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:

@@ -252,7 +252,7 @@ class Paper:
             rows = cases.respond(other, {"channel": channel}, asked).others
             counts = channel == "platform" or sla.run(other.facts, "~").priority == "high"  # type: ignore[union-attr]
         children = [self.ticket() for _ in case_changes.merged_cases(other, asked.at)]
-        rows = [*rows, *case_changes.answered_through(children, rows[0].fact, asked)]
+        rows = [*rows, *case_changes.answered_through(other, children, rows[0].fact, asked)]
         self._keep(rows, "elsewhere" if counts else "note", at)
 
     # --- what both clocks say -----------------------------------------------------------------------------

@@ -46,13 +46,18 @@ class TicketAcknowledged(TicketFact, kw_only=True, frozen=True, omit_defaults=Tr
 
 
 class TicketResponded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A person answered; `counts` says whether the channel is one that stops the clock."""
+    """A person answered; `counts` says whether the channel is one that stops the clock, as was known then.
+
+    `via` is the case that this one was merged into, where the answer was given: `counts` is true if it counts there.
+    `corrects`: told anew of an answer of this instant and channel, since the priority there was another one.
+    """
 
     TOPIC: ClassVar[str] = "ticket.responded"
     channel: str
     counts: bool
     text: str = ""
-    via: str = ""  # the case that this one was merged into, where the answer was given
+    via: str = ""
+    corrects: bool = False
 
 
 class TicketNoted(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -148,11 +153,16 @@ class TicketMessage(TicketFact, kw_only=True, frozen=True, omit_defaults=True, g
 
 
 class TicketPlanUpgraded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """The plan whose unit it consumed was upgraded while it was unanswered: like a raise, when it was recorded."""
+    """The plan whose unit it consumed was upgraded while it was unanswered: like a raise, when it was recorded.
+
+    `due_at` is the instant the new level's limit alone would give for the priority known then, `dues` for each: a
+    change of priority dated before it may be recorded later. It moves nothing where the due instant had passed.
+    """
 
     TOPIC: ClassVar[str] = "ticket.plan_upgraded"
     level: str
     due_at: str
+    dues: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each fact
 
 
 class TicketMerged(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

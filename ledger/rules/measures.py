@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ledger import facts as f
-from ledger.rules.calendars import Calendar
+from ledger.rules.calendars import ALWAYS, Calendar
 from ledger.rules.instants import from_iso
-from ledger.rules.segments import span_us
+from ledger.rules.responses import responses
+from ledger.rules.segments import Limit, Terms, span_us
 
 
 class Wait(NamedTuple):
@@ -60,21 +61,19 @@ def next_responses(facts: Sequence[f.TicketFact], at: str, calendar: Calendar, p
     """Return each exchange after the first response: from the customer's first unanswered message to our answer."""
     found: list[Cycle] = []
     answered, since = False, ""
+    priority = next((x.priority for x in facts if isinstance(x, f.TicketOpened)), "")
+    answers = {id(fact) for fact in responses(facts, priority)}
     for fact in facts:
         if isinstance(fact, f.TicketMessage):
             since = since or (fact.occurred_at if answered else "")
-        elif _answers(fact) or isinstance(fact, f.TicketMerged):
-            answered = answered or _answers(fact)
+        elif id(fact) in answers or isinstance(fact, f.TicketMerged):
+            answered = answered or id(fact) in answers
             if since:  # merged, it is awaited in the other case
                 found.append(_cycle(since, fact.occurred_at, at, calendar, pauses))
                 since = ""
     if since:
         found.append(_cycle(since, "", at, calendar, pauses))
     return found
-
-
-def _answers(fact: f.TicketFact) -> bool:
-    return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
 
 
 def resolutions(
@@ -106,3 +105,17 @@ def _cycle(start: str, end: str, at: str, calendar: Calendar, pauses: Sequence[W
 def elapsed(calendar: Calendar, start: str, end: str) -> int:
     """Return the counted microseconds between two canonical instants; 0 where the end lies before the start."""
     return calendar.elapsed_us(from_iso(start), from_iso(end)) if start < end else 0
+
+
+def counted(found: Sequence[Limit], end: str, terms: Terms) -> int:
+    """Return the counted microseconds up to `end` of limits that came to govern one after the other, each in its own.
+
+    The time before the start of one is told by those before it, as in `segments`; a case that left compliance for a
+    while was counted all along, for its first due instant was.
+    """
+    total, until = 0, end
+    for limit in reversed(found):
+        since = min(limit.start, until)
+        total += elapsed(terms.calendar(limit.calendar) if limit.calendar else ALWAYS, since, until)
+        until = since
+    return total

@@ -13,16 +13,13 @@ from typing import NamedTuple
 
 from ledger import facts as f
 from ledger.rules import finality
+from ledger.rules.responses import CHANNELS as CHANNELS
+from ledger.rules.responses import channel_counts as channel_counts
+from ledger.rules.responses import first_response as first_response
 
 PRIORITIES = ("low", "medium", "high")
-CHANNELS = ("platform", "chat", "phone", "email")
 REMINDER_AGE = timedelta(hours=1)
 REOPEN_WITHIN = timedelta(days=7)
-
-
-def channel_counts(channel: str, priority: str) -> bool:
-    """Whether an answer through `channel` stops the clock: the platform always, chat for high (FAQ)."""
-    return channel == "platform" or (channel == "chat" and priority == "high")
 
 
 def direction(before: str, after: str) -> str:
@@ -79,6 +76,7 @@ class Clock:
     revised_by: str = ""
     revision: str = ""
     merged_into: str = ""
+    policy: str = ""  # the version of the policy that governs it for life; "" while it never had a target
     moves: list[Move] = field(default_factory=list)
     late: Sequence[f.TicketFact] = ()
     assigned_to: str = ""
@@ -89,6 +87,7 @@ class Clock:
     reopened: int = 0
     excluded: str = ""
     approver: str = ""
+    self_approved: str = ""  # who approved an exclusion and is the answering agent: it does not stand
     given_back: bool = False
     waits: list[tuple[str, str]] = field(default_factory=list)
 
@@ -151,7 +150,7 @@ def run(
 # What the verdict stands on: it stays as it was when the verdict became final.
 _FROZEN = (
     *("due_at", "first_due", "first_limit", "started_at", "verdict_level", "verdict_priority"),
-    *("counted_at", "excluded", "approver", "moves"),
+    *("counted_at", "excluded", "approver", "self_approved", "policy", "moves"),
 )
 
 
@@ -184,7 +183,7 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
     clock = Clock(opened, recorded_at, opened.request, opened.level, opened.priority, opened.grant)
     if opened.due_at:
         due_at = promise(opened.level, opened.priority, opened.occurred_at) if promise else opened.due_at
-        _starts(clock, opened.occurred_at, due_at, opened.level)
+        _starts(clock, opened, due_at)
         _moved(clock, opened, "opened", "")
     # The first response decides which changes came before it, whatever was recorded first.
     response = first_response(known, opened.priority)
@@ -200,20 +199,6 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
 
 def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
-
-
-def first_response(known: Sequence[f.TicketFact], priority: str) -> f.TicketFact | None:
-    """Return the first response: by the priority of its instant, though that was recorded later (`via`: of there)."""
-    for fact in known:
-        if isinstance(fact, f.TicketPrioritised):
-            priority = fact.priority
-        elif isinstance(fact, f.TicketResolved) or (isinstance(fact, f.TicketResponded) and _counts(fact, priority)):
-            return fact
-    return None
-
-
-def _counts(fact: f.TicketResponded, priority: str) -> bool:
-    return fact.counts if fact.via else channel_counts(fact.channel, priority)
 
 
 # Most facts of a case: they move nothing that `_fold` has not taken from them.
@@ -252,9 +237,17 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
         case f.TicketGivenBack():
             clock.given_back = True
         case f.TicketExcluded():
-            clock.excluded, clock.approver = fact.reason or "excluded", fact.approver
+            _excluded(clock, fact)
         case f.TicketAcknowledged():
             clock.reminded_at = at
+
+
+def _excluded(clock: Clock, fact: f.TicketExcluded) -> None:
+    """Take an exclusion; one whose approver is the answering agent does not stand, whichever of both came first."""
+    if fact.approver == clock.responded_by:
+        clock.self_approved = fact.approver
+    else:
+        clock.excluded, clock.approver = fact.reason or "excluded", fact.approver
 
 
 def _end_wait(clock: Clock, at: str) -> None:
@@ -268,9 +261,9 @@ def _still_runs(clock: Clock, at: str) -> bool:
     return bool(clock.due_at) and at < clock.due_at and not (clock.responded_at and clock.responded_at <= at)
 
 
-def _starts(clock: Clock, at: str, due_at: str, level: str) -> None:
-    clock.started_at, clock.due_at, clock.first_due = at, due_at, due_at
-    clock.verdict_level, clock.verdict_priority = clock.first_limit = level, clock.priority
+def _starts(clock: Clock, fact: f.TicketOpened | f.TicketReclassified, due_at: str) -> None:
+    clock.started_at, clock.due_at, clock.first_due, clock.policy = fact.occurred_at, due_at, due_at, fact.policy
+    clock.verdict_level, clock.verdict_priority = clock.first_limit = fact.level, clock.priority
 
 
 def _moved(clock: Clock, fact: f.TicketFact, cause: str, before: str) -> None:
@@ -302,10 +295,14 @@ def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | Non
 
 
 def _upgraded(clock: Clock, fact: f.TicketPlanUpgraded, promise: Promise | None) -> None:
-    clock.level, before = fact.level, clock.due_at
+    """Raise it to the plan's new level; a case that does not run then keeps the level it had."""
     if not _still_runs(clock, fact.occurred_at):
         return
-    due_at = promise(fact.level, clock.priority, fact.occurred_at) if promise else fact.due_at
+    clock.level, before = fact.level, clock.due_at
+    # What was recorded later may have given it another priority then: each was promised.
+    due_at = fact.dues.get(clock.priority, fact.due_at)
+    if promise is not None:
+        due_at = promise(fact.level, clock.priority, fact.occurred_at)
     if due_at < clock.due_at:
         clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
@@ -331,7 +328,7 @@ def _reclassified(clock: Clock, fact: f.TicketReclassified, promise: Promise | N
         clock.due_at = clock.first_due
         clock.verdict_level, clock.verdict_priority = clock.first_limit
     elif not clock.due_at:
-        _starts(clock, at, due_at, fact.level)
+        _starts(clock, fact, due_at)
     elif _still_runs(clock, at) and due_at < clock.due_at:
         clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
