@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
+from threading import Barrier
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -673,3 +675,53 @@ def test_a_closing_that_a_gap_at_new_year_moves_into_january_counts_there() -> N
     opening = datetime(1981, 12, 31, 12, 30, tzinfo=UTC)
     assert calendar.elapsed_us(opening, closing + timedelta(hours=9)) == (3 * 3600 + 32 * 60) * 1_000_000
     assert calendar.due(opening, (3 * 3600 + 32 * 60) * 1_000_000) == closing
+    only_that_day = Calendar.from_data(
+        {"zone": "Asia/Singapore", "week": {}, "dates": {"1981-12-31": [["20:00", "23:32"]]}}
+    )
+    assert only_that_day.due(opening, (3 * 3600 + 32 * 60) * 1_000_000) == closing
+    with pytest.raises(Refused):
+        only_that_day.due(opening, (3 * 3600 + 32 * 60) * 1_000_000 + 1)
+
+
+def test_a_skipped_last_day_of_a_year_has_no_hours_on_the_next_either() -> None:
+    """The Line Islands had no 1994-12-31, a Saturday; what it would have opened is not open on Sunday, New Year."""
+    calendar = Calendar.from_data({"zone": "Pacific/Kiritimati", "week": {"sat": [["08:00", "17:00"]]}})
+    assert calendar.spans(datetime(1994, 12, 26, tzinfo=UTC), datetime(1995, 1, 6, tzinfo=UTC)) == []
+    start = local("Pacific/Kiritimati", "1994-12-30T08:00")
+    assert calendar.due(start, HOUR) == local("Pacific/Kiritimati", "1995-01-07T09:00")
+
+
+# --- years: none is worked out twice or in an order that matters ----------------------------------------
+
+
+@pytest.mark.parametrize("zone", ["Pacific/Kiritimati", "Pacific/Pago_Pago", GUATEMALA, "Australia/Lord_Howe"])
+@pytest.mark.parametrize("year", [1994, 2010, 2100, 2128, 2129, 2400])
+def test_around_new_year_the_local_year_counts_whatever_zone_an_instant_is_written_in(zone: str, year: int) -> None:
+    dates: Data = {f"{year - 1}-12-31": [["22:00", "24:00"]], f"{year}-01-01": [["00:00", "01:00"], ["03:00", "05:00"]]}
+    data = every_day(zone, ["08:00", "12:00"], dates=dates)
+    new_year = datetime(year, 1, 1, tzinfo=UTC)
+    naive = Naive.of(data, new_year - timedelta(days=3), new_year + timedelta(days=3))
+    calendar, end = Calendar.from_data(data), new_year + timedelta(days=2)
+    for half_hours in range(-72, 72):
+        at = new_year + timedelta(minutes=30 * half_hours)
+        for written in (at, at.astimezone(ZoneInfo("Pacific/Kiritimati")), at.astimezone(ZoneInfo("Pacific/Niue"))):
+            assert calendar.is_open(written) == naive.is_open(at)
+            assert calendar.due(written, 3 * HOUR) == naive.due(at, 3 * HOUR)
+            assert calendar.elapsed_us(written, end) == naive.elapsed(at, end)
+
+
+def test_threads_that_ask_at_once_are_all_answered_right() -> None:
+    starts = [datetime(year, 12, 30, 20, tzinfo=UTC) for year in (*range(1990, 2030), 2128, 2129, 2500, 9000)]
+    expected = [Calendar.from_data(BUSINESS).due(start, 3000 * HOUR) for start in starts]
+    for _ in range(5):
+        calendar, gate = Calendar.from_data(BUSINESS), Barrier(8)
+        calendars._midnights.cache_clear()
+
+        def ask(shift: int, calendar: Calendar = calendar, gate: Barrier = gate) -> list[datetime]:
+            gate.wait()
+            turned = starts[shift:] + starts[:shift]
+            found = [calendar.due(start, 3000 * HOUR) for start in turned]
+            return found[len(starts) - shift :] + found[: len(starts) - shift]
+
+        with ThreadPoolExecutor(8) as pool:
+            assert all(found == expected for found in pool.map(ask, range(0, 40, 5)))

@@ -3,63 +3,71 @@
 A span is half-open wall time; its edges become instants by the zone's rules of that day (a gap moves forward, the
 first of two counts), so a span over a DST change lasts what it really lasts. Where edges moved forward make spans
 overlap, an instant counts once. A local date that a zone skipped has no hours. A limit used up exactly at closing is
-due at closing. All arithmetic is in integer microseconds (DOMAIN.md, "Response targets").
+due at closing (DOMAIN.md, "Response targets"). Inside, instants are UTC datetimes and durations timedeltas: both are
+exact to the microsecond, and comparing and adding them takes a fraction of what turning them into integers does.
 """
 
 from __future__ import annotations
 
 import re
-from array import array
 from bisect import bisect_left, bisect_right
 from calendar import isleap
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 from ledger.errors import Malformed, Refused
 from ledger.rules import instants
 
 WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_DAY = 86_400
-_DAY_US = _DAY * 1_000_000
-MAX_LIMIT_US = 100 * 366 * _DAY_US
+_DAY = 86_400  # seconds
+MAX_LIMIT_US = 100 * 366 * _DAY * 1_000_000
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])(?::([0-5][0-9]))?|24:00(?::00)?")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_TWO_DAYS = timedelta(days=2)
+_NOTHING, _MICROSECOND, _SECOND, _WHOLE_DAY = timedelta(), timedelta(microseconds=1), timedelta(seconds=1), timedelta(1)
+# An instant's year in another zone may be the one before or after.
+_FIRST_YEAR, _FINAL_YEAR = instants.FIRST_YEAR - 1, instants.LAST_YEAR + 1
 _LAST_YEAR = 9990  # in which a due instant may lie
 # After the last change that zones know in advance, a year is like any other of its length that begins on the same
 # weekday: fourteen models serve every later year, so that a limit of a century costs no century of days.
-_LAST_OWN_YEAR = 2100
 _MODELS = {(isleap(year), date(year, 1, 1).weekday()): year for year in range(2101, 2129)}
+_LAST_OWN_YEAR = 2128
 
 Span = tuple[int, int]
 Spans = tuple[Span, ...]
 
 
-class _Year(NamedTuple):
-    """The open spans of one local year: their instants in microseconds, and the time counted up to each end."""
+@dataclass(frozen=True, slots=True)
+class _Year:
+    """A local year, from its first midnight until the next year's, with its open spans in order.
 
-    starts: array[int]
-    ends: array[int]
-    counted: array[int]
+    The spans' edges are durations since `first`, so that years alike share them; `counted` is the time counted up to
+    each closing, `total` that of the whole year.
+    """
 
-    @property
-    def total(self) -> int:
-        """The microseconds counted in the whole year."""
-        return self.counted[-1] if self.counted else 0
+    number: int
+    first: datetime
+    until: datetime
+    opens: list[timedelta]
+    closes: list[timedelta]
+    counted: list[timedelta]
+    total: timedelta
 
-    def counted_before(self, at: int) -> int:
-        """Return the microseconds counted before instant `at`."""
-        index = bisect_right(self.starts, at) - 1
-        return self.counted[index] - max(self.ends[index] - at, 0) if index >= 0 else 0
+    def counted_before(self, at: datetime) -> timedelta:
+        """Return the time counted from the year's beginning until `at`, which lies in it."""
+        since = at - self.first
+        index = bisect_right(self.opens, since) - 1
+        if index < 0:
+            return _NOTHING
+        left = self.closes[index] - since
+        return self.counted[index] - left if left > _NOTHING else self.counted[index]
 
-    def when(self, count: int) -> int:
-        """Return the earliest instant before which `count` microseconds have been counted; 0 < count <= total."""
+    def when(self, count: timedelta) -> datetime:
+        """Return the earliest instant before which `count` has been counted; 0 < count <= total."""
         index = bisect_left(self.counted, count)
-        return self.ends[index] - (self.counted[index] - count)
+        return self.first + (self.closes[index] - (self.counted[index] - count))
 
 
 @dataclass(frozen=True)
@@ -118,63 +126,67 @@ class Calendar:
         """
         if not 0 <= limit_us <= MAX_LIMIT_US:
             raise Malformed("limit", limit_us, "remedy_limit")
-        at, left = _kept(start, "start"), limit_us
+        at, limit = _utc(start, "start"), _MICROSECOND * limit_us
         if limit_us == 0 or self.always:
-            return _instant(at + limit_us)
-        for year in range(self._year_of(start), self._last_open_year + 1):
-            spans, shift = self._year(year)
-            before = spans.counted_before(at - shift)
-            if spans.total - before >= left:
-                return _instant(spans.when(before + left) + shift)
-            left -= spans.total - before
-        raise Refused("calendar_never_opens", zone=self.zone)
+            return at + limit
+        year = self._year_at(at)
+        count = year.counted_before(at) + limit
+        while count > year.total:
+            if year.number >= self._last_open_year:
+                raise Refused("calendar_never_opens", zone=self.zone)
+            count -= year.total
+            year = self._year(year.number + 1)
+        return year.when(count)
 
     def elapsed_us(self, start: datetime, end: datetime) -> int:
         """Return the microseconds counted from aware `start` to aware `end`.
 
         ValueError when the end lies before the start or one is naive, Malformed for years out of range.
         """
-        first, last = _kept(start, "start"), _kept(end, "end")
+        first, last = _utc(start, "start"), _utc(end, "end")
         if last < first:
             raise ValueError("the end lies before the start")
         if self.always:
-            return last - first
-        total = 0
-        for year in range(self._year_of(start), self._year_of(end) + 1):
-            spans, shift = self._year(year)
-            total += spans.counted_before(last - shift) - spans.counted_before(first - shift)
-        return total
+            return (last - first) // _MICROSECOND
+        year = self._year_at(first)
+        total = -year.counted_before(first)
+        while last >= year.until:
+            total += year.total
+            year = self._year(year.number + 1)
+        return (total + year.counted_before(last)) // _MICROSECOND
 
     def is_open(self, at: datetime) -> bool:
         """Whether it is open at aware instant `at`; spans are half-open. Errors as `due`."""
-        moment = _kept(at, "at")
+        moment = _utc(at, "at")
         if self.always:
             return True
-        spans, shift = self._year(self._year_of(at))
-        index = bisect_right(spans.starts, moment - shift) - 1
-        return index >= 0 and moment - shift < spans.ends[index]
+        year = self._year_at(moment)
+        since = moment - year.first
+        index = bisect_right(year.opens, since) - 1
+        return index >= 0 and since < year.closes[index]
 
     def spans(self, start: datetime, end: datetime) -> list[tuple[datetime, datetime]]:
         """Return the open spans between aware `start` and `end` in UTC, cut to them, in order; touching ones are one.
 
         Their lengths sum to `elapsed_us`. Errors as `elapsed_us`.
         """
-        first, last = _kept(start, "start"), _kept(end, "end")
+        first, last = _utc(start, "start"), _utc(end, "end")
         if last < first:
             raise ValueError("the end lies before the start")
         if self.always:
-            return [(_instant(first), _instant(last))] if first < last else []
-        found: list[Span] = []
-        for year in range(self._year_of(start), self._year_of(end) + 1):
-            kept, shift = self._year(year)
-            begin = max(bisect_right(kept.starts, first - shift) - 1, 0)
-            for index in range(begin, bisect_left(kept.starts, last - shift)):
-                opens, closes = max(kept.starts[index] + shift, first), min(kept.ends[index] + shift, last)
+            return [(first, last)] if first < last else []
+        found: list[tuple[datetime, datetime]] = []
+        year = self._year_at(first)
+        while year.first < last:
+            begin = max(bisect_right(year.opens, first - year.first) - 1, 0)
+            for index in range(begin, bisect_left(year.opens, last - year.first)):
+                opens, closes = max(year.first + year.opens[index], first), min(year.first + year.closes[index], last)
                 if found and opens == found[-1][1] and opens < closes:
                     found[-1] = (found[-1][0], closes)
                 elif opens < closes:
                     found.append((opens, closes))
-        return [(_instant(opens), _instant(closes)) for opens, closes in found]
+            year = self._year(year.number + 1)
+        return found
 
     @cached_property
     def _dated_years(self) -> frozenset[int]:
@@ -184,68 +196,66 @@ class Calendar:
     def _last_open_year(self) -> int:
         if any(self.week):
             return _LAST_YEAR
-        return max((day.year for day, spans in self.dates.items() if spans), default=0)
+        # The next year too: its first moments may belong to the eve.
+        return max((day.year + 1 for day, spans in self.dates.items() if spans), default=0)
 
-    def _year_of(self, at: datetime) -> int:
-        """Return the year between whose local midnights `at` lies, also where a date is gone through twice."""
-        moment = at.astimezone(UTC)
-        if moment.month not in (1, 12):
-            return moment.year
-        early, late = moment - _TWO_DAYS, moment + _TWO_DAYS
-        if early.year == late.year:
-            return late.year
-        return late.year if at >= instants.midnight(date(late.year, 1, 1), self.zone) else early.year
+    @cached_property
+    def _undated(self) -> Calendar:
+        return replace(self, dates={}) if self.dates else self
 
-    def _year(self, year: int) -> tuple[_Year, int]:
-        """Return the spans of local `year`, or of its model, with the microseconds to add to their instants."""
-        if year <= _LAST_OWN_YEAR or year in self._dated_years:
-            spans = self._years.get(year)
-            if spans is None:
-                spans = self._years[year] = self._build(year, self.dates)
-            return spans, 0
-        model = _MODELS[isleap(year), date(year, 1, 1).weekday()]
-        spans = self._years.get(-model)  # negative: the model has no dates of its own
-        if spans is None:
-            spans = self._years[-model] = self._build(model, {})
-        return spans, (date(year, 1, 1) - date(model, 1, 1)).days * _DAY_US
+    def _year_at(self, at: datetime) -> _Year:
+        """Return the year between whose local midnights `at` (UTC) lies, also where a date is gone through twice."""
+        year = self._year(at.year)
+        if at < year.first:
+            return self._year(year.number - 1)
+        return year if at < year.until else self._year(year.number + 1)
 
-    def _build(self, year: int, dates: Mapping[date, Spans]) -> _Year:
-        built = _Year(array("q"), array("q"), array("q"))
-        last, total = 0, 0
-        for start, end in self._instants(year, dates):
-            opens = max(start, last) if built.ends else start  # what two spans share counts once
-            if opens < end:
-                total += end - opens
+    def _year(self, number: int) -> _Year:
+        year = self._years.get(number)
+        if year is None:  # two threads that both work it out put the same there
+            year = self._years[number] = self._worked_out(number)
+        return year
+
+    def _worked_out(self, number: int) -> _Year:
+        if number <= _LAST_OWN_YEAR or number in self._dated_years:
+            return self._build(number)
+        start = date(number, 1, 1)
+        model = self._undated._year(_MODELS[isleap(number), start.weekday()])
+        later = start - date(model.number, 1, 1)
+        return replace(model, number=number, first=model.first + later, until=model.until + later)
+
+    def _build(self, number: int) -> _Year:
+        midnights = _midnights(self.zone, number)
+        first, until = midnights[1], midnights[-1]
+        opens, closes, counted = [], [], []
+        last, total = first, _NOTHING
+        for start, end in sorted(self._instants(number, midnights)):
+            begin, end = max(start, last), min(end, until)  # what two spans share counts once
+            if begin < end:
                 last = end
-                built.starts.append(opens)
-                built.ends.append(end)
-                built.counted.append(total)
-        return built
+                total += end - begin
+                opens.append(begin - first)
+                closes.append(end - first)
+                counted.append(total)
+        return _Year(number, first, until, opens, closes, counted, total)
 
-    def _instants(self, year: int, dates: Mapping[date, Spans]) -> list[Span]:
-        """Return the spans of `year` in microseconds, by their start; those that a gap turned round are left out."""
-        midnights = _midnights(self.zone, year)
-        first = date(year, 1, 1).toordinal()
-        found: list[Span] = []
-        for number, (begin, end) in enumerate(pairwise(midnights), first):
+    def _instants(self, year: int, midnights: tuple[datetime, ...]) -> Iterator[tuple[datetime, datetime]]:
+        """Yield the spans of a year's eve and of its days; a gap may have turned one round."""
+        for number, (begin, end) in enumerate(pairwise(midnights), date(year, 1, 1).toordinal() - 1):
             spans = self.week[(number - 1) % 7]  # day 1 was a Monday
-            if dates:
-                spans = dates.get(date.fromordinal(number), spans)
-            if end - begin == _DAY_US:  # no zone ever changed twice within three days: this day has one offset
-                found.extend((begin + opens * 1_000_000, begin + closes * 1_000_000) for opens, closes in spans)
+            if self.dates:
+                spans = self.dates.get(date.fromordinal(number), spans)
+            if end - begin == _WHOLE_DAY:  # no zone ever changed twice within three days: this day has one offset
+                for opens, closes in spans:
+                    yield begin + opens * _SECOND, begin + closes * _SECOND
             elif begin < end:  # else the zone skipped this date
-                found.extend(self._edges(date.fromordinal(number), span) for span in spans)
-        # A gap at the very end of a year moves a closing into the next: that much of its last day is counted there.
-        eve = date.fromordinal(first - 1)
-        found.extend(self._edges(eve, span) for span in dates.get(eve, self.week[eve.weekday()]))
-        whole = ((start, end) for start, end in found if start < end)
-        clipped = ((max(start, midnights[0]), min(end, midnights[-1])) for start, end in whole)
-        return sorted((start, end) for start, end in clipped if start < end)
+                for span in spans:
+                    yield self._edges(date.fromordinal(number), span)
 
-    def _edges(self, day: date, span: Span) -> Span:
-        """Return the two instants in microseconds of a span on a day on which the zone changed."""
+    def _edges(self, day: date, span: Span) -> tuple[datetime, datetime]:
+        """Return the two instants of a span on a day on which the zone changed."""
         midnight = datetime.combine(day, time())
-        opens, closes = (_micros(instants.wall(midnight + timedelta(seconds=edge), self.zone)) for edge in span)
+        opens, closes = (instants.wall(midnight + edge * _SECOND, self.zone) for edge in span)
         return opens, closes
 
 
@@ -258,11 +268,14 @@ def _only(data: dict[str, Any], known: tuple[str, ...], place: str) -> None:
             raise Malformed(f"{place}.{key}", data[key], "remedy_unknown_field", known=", ".join(known))
 
 
-@lru_cache(maxsize=1024)
-def _midnights(zone: str, year: int) -> array[int]:
-    """Return the instants in microseconds at which the days of local `year` begin, and the one at which it ends."""
-    days = range(date(year, 1, 1).toordinal(), date(year + 1, 1, 1).toordinal() + 1)
-    return array("q", (_micros(instants.midnight(date.fromordinal(day), zone)) for day in days))
+@lru_cache(maxsize=512)
+def _midnights(zone: str, year: int) -> tuple[datetime, ...]:
+    """Return the instants at which the eve of local `year` and its days begin, and the one at which it ends.
+
+    The eve, because a gap at the end of a year moves a closing into the next.
+    """
+    days = range(date(year, 1, 1).toordinal() - 1, date(year + 1, 1, 1).toordinal() + 1)
+    return tuple(instants.midnight(date.fromordinal(day), zone) for day in days)
 
 
 def _spans(given: Any, place: str) -> Spans:
@@ -308,20 +321,10 @@ def _time_text(second: int) -> str:
     return f"{hours:02d}:{minutes:02d}" + (f":{seconds:02d}" if seconds else "")
 
 
-def _kept(instant: datetime, name: str) -> int:
-    """Return an aware instant in microseconds; Malformed for a year out of range, ValueError for a naive one."""
-    if instant.utcoffset() is None:
+def _utc(instant: datetime, name: str) -> datetime:
+    """Return an aware instant in UTC; Malformed for a year out of range, ValueError for a naive one."""
+    if instant.tzinfo is not UTC and instant.utcoffset() is None:
         raise ValueError(f"{name} is naive: no instant")
-    # An instant's year in another zone may be the one before or after.
-    if not instants.FIRST_YEAR - 1 <= instant.year <= instants.LAST_YEAR + 1:
+    if not _FIRST_YEAR <= instant.year <= _FINAL_YEAR:
         raise Malformed(name, instant.isoformat(), "remedy_years", first=instants.FIRST_YEAR, last=instants.LAST_YEAR)
-    return _micros(instant)
-
-
-def _micros(instant: datetime) -> int:
-    since = instant - _EPOCH  # its fields, not a division by a microsecond: half the time, asked for each due instant
-    return (since.days * _DAY + since.seconds) * 1_000_000 + since.microseconds
-
-
-def _instant(micros: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=micros)
+    return instant.astimezone(UTC)
