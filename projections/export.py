@@ -9,12 +9,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from shutil import copyfileobj
 from tempfile import TemporaryFile
 from typing import Any, NamedTuple, TextIO
-from xml.sax.saxutils import quoteattr
+from xml.sax.saxutils import escape
+
+import msgspec
 
 from ledger import facts as f
 from ledger.application import Ledger
@@ -39,9 +42,12 @@ ATTRIBUTES = {
 _OF_CASES = {"request": "string", "priority": "string", "level": "string", "due_at": "time", "verdict": "string"}
 _STAFF = (("by", "by"), ("to", "assigned to"), ("approver", "approved by"))
 _XES_TAGS = {"string": "string", "integer": "int", "boolean": "boolean", "time": "date"}
-# What XML 1.0 has no way to say.
+# What stands in an attribute as it is, how the rest is written, and what XML 1.0 has no way to say.
+_SAFE = re.compile(r"[\w.:@ /+-]*", re.ASCII)
+_QUOTED = {'"': "&quot;", "\t": "&#9;", "\n": "&#10;", "\r": "&#13;"}
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _PAGE = 200
+_JSON = msgspec.json.Encoder()
 
 
 class Case(NamedTuple):
@@ -107,10 +113,16 @@ def _decided(case: Case) -> str:
     return min(clock.counted_at or clock.due_at, clock.due_at)
 
 
+@cache
+def _said(kind: type[f.TicketFact]) -> tuple[tuple[str, str], ...]:
+    """Return the attributes that facts of a kind have, with their types."""
+    return tuple((name, ATTRIBUTES[name]) for name in ATTRIBUTES if name in kind.__struct_fields__)
+
+
 def _attributes(fact: f.TicketFact) -> Iterator[tuple[str, str, Any]]:
     """Yield the name, type and value of what a fact says."""
-    for name, kind in ATTRIBUTES.items():
-        value = getattr(fact, name, "")
+    for name, kind in _said(type(fact)):
+        value = getattr(fact, name)
         if value != "" and value is not None and not (kind == "integer" and value == 0):
             yield name, kind, value
 
@@ -152,7 +164,7 @@ def write_ocel(ledger: Ledger, sink: TextIO, since: str = "", until: str = "") -
 
 
 def _item(sink: TextIO, before: int, item: dict[str, Any]) -> None:
-    sink.write(("," if before else "") + "\n" + json.dumps(item, ensure_ascii=False))
+    sink.write((",\n" if before else "\n") + _JSON.encode(item).decode())
 
 
 def _object_types() -> list[dict[str, Any]]:
@@ -163,9 +175,8 @@ def _object_types() -> list[dict[str, Any]]:
 def _event_types() -> list[dict[str, Any]]:
     found = []
     for topic, kinds in sorted(f.FACTS.items()):
-        fields = kinds.__struct_fields__
         if issubclass(kinds, f.TicketFact):
-            own = [{"name": name, "type": kind} for name, kind in ATTRIBUTES.items() if name in fields]
+            own = [{"name": name, "type": kind} for name, kind in _said(kinds)]
             found.append({"name": topic, "attributes": own})
     return found
 
@@ -238,13 +249,16 @@ def states(case: Case) -> Iterator[tuple[f.TicketFact, dict[str, str]]]:
 
     There a row after a resolution reopens the case unless it means `close`, and an answer counts that means `respond`.
     """
-    state = {"case_priority": case.clock.opened.priority, "case_level": case.clock.opened.level}
-    resolved = False
+    opened = case.clock.opened
+    state = {"case_priority": opened.priority, "case_level": opened.level}
+    first = sla.first_response([fact for _version, fact in case.events], opened.priority)
+    answered = resolved = False
     for _version, fact in case.events:
         for name in ("priority", "level"):
             state[f"case_{name}"] = getattr(fact, name, "") or state[f"case_{name}"]
+        answered = answered or fact is first
         means = _MEANINGS.get(type(fact), "note")
-        if means == "respond" and not _counts(fact, state["case_priority"]):
+        if means == "respond" and not answered:
             means = "note"
         if isinstance(fact, f.TicketReopened):
             resolved = False
@@ -265,10 +279,8 @@ _MEANINGS = {
 }
 
 
-def _counts(fact: f.TicketFact, priority: str) -> bool:
-    return sla.first_response([fact], priority) is not None
-
-
 def _xes(key: str, kind: str, value: Any) -> str:
-    shown = quoteattr(_NO_XML.sub("\ufffd", _plain(value)))
-    return f'<{_XES_TAGS[kind]} key="{key}" value={shown}/>\n'
+    shown = _plain(value)
+    if not _SAFE.fullmatch(shown):
+        shown = escape(_NO_XML.sub("\ufffd", shown), _QUOTED)
+    return f'<{_XES_TAGS[kind]} key="{key}" value="{shown}"/>\n'
