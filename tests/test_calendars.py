@@ -395,6 +395,24 @@ def test_b12_a_limit_that_crosses_a_night_goes_on_in_the_morning() -> None:
     assert due(BUSINESS, "2026-03-06T16:59:59.999999", 2) == "2026-03-09T08:00:00.000001-06:00"
 
 
+def test_a_microsecond_before_and_after_an_edge_is_told_apart() -> None:
+    calendar = Calendar.from_data(BUSINESS)
+    opens, closes = local(GUATEMALA, "2026-03-02T08:00"), local(GUATEMALA, "2026-03-02T17:00")
+    for start, end, counted in (
+        (opens - US, closes + US, 9 * HOUR),
+        (opens, closes, 9 * HOUR),
+        (opens + US, closes - US, 9 * HOUR - 2),
+        (closes - US, closes + US, 1),
+        (opens - US, opens + US, 1),
+        (closes, closes + US, 0),
+        (closes + US, closes + 2 * US, 0),
+        (opens - US, opens, 0),
+    ):
+        assert calendar.elapsed_us(start, end) == counted
+    for start, limit in ((closes - US, 2), (closes, 1), (closes + US, 1)):
+        assert calendar.due(start, limit) == local(GUATEMALA, "2026-03-03T08:00:00.000001")
+
+
 def test_b13_only_the_dates_of_this_calendar_are_holidays() -> None:
     assert due(BUSINESS, "2026-04-30T15:00", 4 * HOUR) == "2026-05-04T10:00:00-06:00"  # zammad 390
     assert due(weekdays(GUATEMALA, ["08:00", "17:00"]), "2026-04-30T15:00", 4 * HOUR) == "2026-05-01T10:00:00-06:00"
