@@ -234,14 +234,17 @@ def paid_late(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.Paym
 
 
 def cancel_plan(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
-    """Schedule the end: until 5 days before the renewal, by the customer's asking (rule 6)."""
+    """Schedule the end: until 5 days before the renewal, by the customer's asking; past due at once (rule 6)."""
     then, whole = account.at(asked.at, asked.now), account.whole(asked.now)
     sub = then.bought()
     current = whole.subscriptions[sub.id] if sub is not None else None
     if sub is None or current is None or not sub.live or not current.live:
         raise Refused("nothing_to_cancel", account=account.number)
-    undoes = overridden = False
-    if sub.state == "pending" or sub.awaits_renewal:
+    undoes = overridden = at_once = False
+    if sub.state == "past_due" and not sub.awaits_renewal and "ends" not in v:  # a payment was taken back
+        at_once = not _used_since(whole, current, asked.at)  # typed after it was paid again and used: as above
+        ends = local_day(asked.at, then.zone) if at_once else current.next_renewal()
+    elif sub.state == "pending" or sub.awaits_renewal:
         ends = sub.next_renewal() if sub.awaits_renewal else local_day(asked.at, then.zone)
         if v.get("ends") not in (None, ends.isoformat()):
             raise Refused("not_a_boundary", ends=v["ends"], next_end=ends.isoformat())
@@ -258,6 +261,7 @@ def cancel_plan(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue
         ends_on=ends.isoformat(),
         undoes=undoes,
         overridden=overridden,
+        at_once=at_once,
     )
     return Decided(
         [fact],
@@ -289,14 +293,18 @@ def _end_asked(sub: Subscription, v: Answer, asked: Asked) -> tuple[date, bool]:
 
 def _after_renewal(whole: Book, current: Subscription, ends: date) -> tuple[date, bool]:
     """Return (end, undo): the renewal is undone unless a unit of it was used; then the next boundary counts."""
-    since = midnight(ends, current.zone)
-    used = any(
+    used = _used_since(whole, current, midnight(ends, current.zone))
+    return (current.next_renewal(), False) if used else (ends, True)
+
+
+def _used_since(whole: Book, current: Subscription, since: str) -> bool:
+    """Whether a unit was used of what the plan has granted since an instant."""
+    return any(
         take[0] >= since
         for grant in whole.grants.values()
         if grant.source == current.id and grant.starts >= since
         for take in grant.takes
     )
-    return (current.next_renewal(), False) if used else (ends, True)
 
 
 def withdraw_cancellation(account: Account, _v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:

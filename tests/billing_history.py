@@ -15,9 +15,9 @@ from ledger.gateways.sandbox import Sandbox
 from ledger.rules.instants import to_iso
 from ledger.store import Store
 from tests.given import OPERATOR, Answer, minor
-from tests.naive_billing_acts import tell, upgrade_credit
+from tests.naive_billing_acts import taken_back, tell, upgrade_credit
 from tests.naive_cashier import Cashier
-from tests.naive_things import Told, midnight
+from tests.naive_things import Told, local, midnight
 
 LEVELS = ["basic", "advanced", "corporate"]
 AT_ONCE = {"plan.purchase", "addon.purchase", "plan.upgrade", "plan.pay_by", "card.register", "payment.refund"}
@@ -210,10 +210,14 @@ class History:
         period = self.ask("balance", self.at(hours))["period"]
         if later and period is not None:
             given["ends"] = datetime.fromisoformat(period["until"]).date().isoformat()
+        at_once = "ends" not in given and taken_back(self.told, self.at(hours), self.now)
         answer = self.run("plan.cancel", hours, **given)
         ends, undo = date.fromisoformat(answer["ends_on"]), answer["undoes_renewal"]
+        assert self.blind or not at_once or ends == local(self.at(hours)), ("ends at once", answer)
         self.counts["renewal undone"] += undo
-        self.tell(hours, "cancel", name=self.bare(answer["subscription"]), ends_on=ends, undo=undo)
+        self.counts["ended at once"] += at_once
+        name = self.bare(answer["subscription"])
+        self.tell(hours, "cancel", name=name, ends_on=ends, undo=undo, at_once=at_once)
 
     def _withdraw(self, hours: int) -> None:
         self._on_plan("withdraw", "plan.withdraw_cancellation", hours)

@@ -91,7 +91,10 @@ def _tickets(history: History, story: Story, balance: Answer, where: str) -> Non
 
 def closing(history: History, seed: int) -> None:
     """Assert at the end of a history: past instants, recording, documents, gateway, another process."""
-    history.play(("wait", 48, False))  # what the gateway has not answered yet
+    history.play(("wait", 48, False))
+    for _ in range(72):  # what the gateway has not answered is news to whoever asks again: until nothing is awaited
+        if history.cashier.awaits(history.now):
+            history.play(("wait", 1, False))
     instants = [history.now - timedelta(hours=hours) for hours in (0, 30 * (1 + seed % 7), 24 * (20 + seed % 50))]
     before = [agrees(history, at) for at in instants]
     position = history.store.last_position()

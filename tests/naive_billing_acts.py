@@ -41,6 +41,15 @@ def upgrade_credit(story: Story, plan: Plan, at: datetime) -> int:
     return int(settled * unused / plan.span + Fraction(1, 2))
 
 
+def taken_back(told: list[Told], at: datetime, now: datetime) -> bool:
+    """Whether a plan was past due on money taken back, and no unit of it that came later is used by `now`."""
+    plan = tell(told, at).bought()
+    if plan is None or plan.state != "past_due" or plan.owed != plan.settled:
+        return False
+    later = {g.name for g in tell(told, now).grants.values() if g.name.startswith(plan.name) and g.starts >= at}
+    return not any(t.what == "take" and t.at >= at and t.words["grant"] in later for t in told)
+
+
 def _purchase(story: Story, at: datetime, _t: Told, name: str, level: str, months: int, card: bool) -> None:
     plan = Plan(name, level, months, card, owed=f"{name}-p")
     story.plans.append(plan)
@@ -81,10 +90,13 @@ def _pay(
         story.lots.append((name, left))
 
 
-def _cancel(story: Story, at: datetime, _t: Told, name: str, ends_on: date, undo: bool) -> None:
+def _cancel(story: Story, at: datetime, _t: Told, name: str, ends_on: date, undo: bool, at_once: bool = False) -> None:
     plan = story.plan(name)
     plan.undo = undo
-    if plan.state == "pending":
+    if at_once and plan.state == "past_due":
+        plan.ends_on = ends_on
+        story.end(plan, "cancelled", at)
+    elif plan.state == "pending":
         plan.ends_on = ends_on
         if ends_on <= local(at):  # later when it was paid and used before this was typed
             story.end(plan, "cancelled", at)

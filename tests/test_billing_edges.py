@@ -194,6 +194,36 @@ def test_without_an_answer_at_graces_end_it_lapses_at_the_refusal_that_settles_i
     assert [a for a in attempts(desk) if a[0] == "S1-r1"] == [("S1-r1", "2026-06-01 00:00", "refused")]
 
 
+def test_a_job_that_comes_late_asks_the_card_once_for_all_that_it_missed(desk: Desk) -> None:
+    """Due facts are those of a job on time; what was not asked then is not made up for: the last missed one stands."""
+    card(desk.at("2026-05-01 10:00").open()).sell(paid=0, pay_by="card")
+    script(desk, "declined", "ok")
+    desk.at("2026-06-05 10:00").ledger.collect(PANADERIA)  # missed: 06-01, 06-02, 06-04
+    assert [a for a in attempts(desk) if a[0] == "S1-r1"] == [("S1-r1", "2026-06-04 00:00", "refused")]
+    [asked] = [e for e in desk.events(PANADERIA, "account.charge_attempted") if e["charge"].endswith("r1")]
+    assert (asked["at"][:16], asked["recorded_at"][:16]) == ("2026-06-04T00:00", "2026-06-05T10:00")
+    [raised] = desk.events(PANADERIA, "account.charge_raised")
+    assert raised["at"] == local("2026-06-01")
+    live(desk, "2026-06-06 00:00")  # the one that is left comes at its own instant
+    assert [a[1:] for a in attempts(desk)[2:]] == [("2026-06-06 00:00", "paid")]
+    assert (desk.state(), desk.balance()["period"]["from"]) == ("in_force", local("2026-06-01"))
+
+
+@pytest.mark.parametrize(("outcome", "state"), [("ok", "in_force"), ("declined", "lapsed")])
+def test_a_job_that_comes_after_grace_asks_once_and_its_answer_settles_the_plan(
+    desk: Desk, outcome: str, state: str
+) -> None:
+    """A card that was never asked lets no plan lapse."""
+    card(desk.at("2026-05-01 10:00").open()).sell(paid=0, pay_by="card")
+    script(desk, outcome)
+    desk.at("2026-06-20 10:00").ledger.record_due(PANADERIA)
+    assert desk.state() == "past_due"
+    desk.ledger.collect(PANADERIA)
+    told = {"ok": "paid", "declined": "refused"}[outcome]
+    assert [a for a in attempts(desk) if a[0] == "S1-r1"] == [("S1-r1", "2026-06-06 00:00", told)]
+    assert (desk.state(at="2026-06-20 09:59"), desk.state()) == ("past_due", state)
+
+
 def test_a_month_is_closed_once_and_not_before_it_is_over(desk: Desk) -> None:
     desk.at("2026-06-02 10:00").open()
     with desk.refused("month_not_over"):

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ledger.application import Ledger
 from tests.bills import charges, correct, documents, full, money, reverse, states, upgrade
 from tests.given import BEATRIZ, Desk, local
 
@@ -133,6 +134,63 @@ def test_cancelled_after_the_end_of_a_period_taken_back_it_ends_at_once(desk: De
     desk.at("2026-06-01 10:00")
     desk.do("plan.cancel", account="C-100", ends="2026-06-01", by=BEATRIZ, reason="lo pidió")
     assert (desk.state(), states(desk)) == ("cancelled", {"S1-p": "voided"})
+
+
+def test_past_due_on_a_chargeback_cancelling_ends_it_at_once(desk: Desk) -> None:
+    """On the last day to cancel and after it. (The 5-day rule used to refuse it, or to let it wait for the renewal.)"""
+    may(desk).tickets(2)
+    desk.at("2026-05-29 09:00")
+    reverse(desk, "P1")
+    desk.at("2026-05-29 10:00")
+    answer = desk.do("plan.cancel", account="C-100")
+    assert (answer["ends_on"], answer["overridden"], answer["undoes_renewal"]) == ("2026-05-29", False, False)
+    assert (desk.state(at="2026-05-29 09:59"), desk.state(at="2026-05-29 10:00")) == ("past_due", "cancelled")
+    assert (states(desk), money(desk)["due"]) == ({"S1-p": "voided"}, "0.00")
+    assert [d[0] for d in documents(desk)] == ["F-1", "NC-1"]
+    assert {g: (v["used"], v["voided"], v["remaining"]) for g, v in desk.grants().items()} == {"S1-m0": (2, 3, 0)}
+    desk.at("2026-05-29 10:01").pay()  # nothing is left to pay
+    assert (desk.state(), money(desk)["credit"]) == ("cancelled", "250.00")
+
+
+def test_past_due_on_a_chargeback_a_later_end_may_still_be_chosen(desk: Desk) -> None:
+    """Whoever means to pay again and not to renew: it goes on if it is paid, and lapses if it is not."""
+    may(desk).at("2026-05-20 10:00")
+    reverse(desk, "P1")
+    assert desk.do("plan.cancel", account="C-100", ends="2026-06-01")["ends_on"] == "2026-06-01"
+    assert desk.state() == "past_due"
+    desk.at("2026-05-22 10:00").pay()
+    assert (desk.state(), desk.balance()["ends_on"]) == ("in_force", "2026-06-01")
+    assert desk.state(at="2026-06-01 00:00") == "cancelled"
+
+
+def test_an_end_chosen_while_past_due_comes_also_where_the_book_was_looked_at_before(desk: Desk) -> None:
+    """The end comes before grace is over. (Seed 4712: lapsed at the process that took it, cancelled at any other.)"""
+    may(desk).at("2026-05-28 10:00")
+    reverse(desk, "P1")
+    assert desk.state() == "past_due"  # looked at: no boundary is to come of it
+    desk.do("plan.cancel", account="C-100", ends="2026-06-01", by=BEATRIZ, reason="lo pidió")
+    desk.at("2026-06-10 10:00").ledger.record_due("C-100")
+    assert desk.state() == "cancelled"
+    assert [e["cause"] for e in desk.events("C-100", "account.plan_ended")] == ["cancelled"]
+    fresh = Ledger(desk.ledger.store)
+    assert fresh.ask("balance", {"account": "C-100"}) == desk.balance()
+
+
+@pytest.mark.parametrize(
+    ("used", "ends_on", "state", "credit"),
+    [(0, "2026-05-10", "cancelled", "250.00"), (1, "2026-06-01", "in_force", "0.00")],
+)
+def test_an_asking_while_past_due_typed_after_it_was_paid_again(
+    desk: Desk, used: int, ends_on: str, state: str, credit: str
+) -> None:
+    """Unused: it ended when it was asked, the money is credit. Used: it ends at the next boundary."""
+    may(desk).at("2026-05-10 10:00")
+    reverse(desk, "P1")
+    desk.at("2026-05-10 12:00").pay()
+    desk.tickets(used)
+    answer = desk.do("plan.cancel", account="C-100", at="2026-05-10 11:00")
+    assert (answer["ends_on"], desk.state(), money(desk)["credit"]) == (ends_on, state, credit)
+    assert desk.state(at="2026-06-01 00:00") == "cancelled"
 
 
 def test_a_quote_ends_before_the_money_of_an_abandoned_add_on_is_free(desk: Desk) -> None:

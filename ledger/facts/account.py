@@ -88,13 +88,17 @@ class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 
 
 class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """The plan will end at local midnight of `ends_on`. `undoes`: the renewal at `ends_on` had already run."""
+    """The plan will end at local midnight of `ends_on`. `undoes`: the renewal at `ends_on` had already run.
+
+    `at_once`: asked while past due on a payment taken back, so it ends when it is asked; `ends_on` is that day.
+    """
 
     TOPIC: ClassVar[str] = "account.cancellation_scheduled"
     subscription: str
     ends_on: str
     undoes: bool = False
     overridden: bool = False
+    at_once: bool = False
 
 
 class CancellationWithdrawn(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

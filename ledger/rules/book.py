@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from ledger import facts as f
 from ledger.rules.corrections import Corrections
 from ledger.rules.grants import Grant
-from ledger.rules.state import ABANDON, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, Prices
+from ledger.rules.state import ABANDON, BOUNDARY, EXPIRE, LAPSE, LICENCE_END, QUOTE_END, Prices
 from ledger.rules.subscriptions import FAR, Subscription, local_day
 
 
@@ -126,7 +126,7 @@ class Book(Corrections):
             purse.keep([(fact.payment, left)])
 
     def _cancelled(self, fact: f.CancellationScheduled) -> None:
-        sub = self.subscriptions[fact.subscription]
+        sub, at = self.subscriptions[fact.subscription], fact.occurred_at
         ends = date.fromisoformat(fact.ends_on)
         if sub.state in ("in_force", "past_due"):
             # Money that came to light may have moved the boundaries, or paid the one it was to end at.
@@ -135,10 +135,13 @@ class Book(Corrections):
         sub.undoes = fact.undoes
         unpaid_boundary = sub.awaits_renewal and ends == sub.next_renewal()
         # Of a period that was taken back the end may lie behind: nothing of the plan runs any more.
-        behind = sub.state in ("pending", "past_due") and ends <= local_day(fact.occurred_at, self.zone)
-        if unpaid_boundary or (behind and not sub.awaits_renewal):
+        behind = sub.state in ("pending", "past_due") and ends <= local_day(at, self.zone)
+        at_once = sub.state == "past_due" and fact.at_once
+        if unpaid_boundary or at_once or (behind and not sub.awaits_renewal):
             sub.unpaid = sub.unpaid or sub.charge
-            self._end(sub, "cancelled", fact.occurred_at)
+            self._end(sub, "cancelled", at)
+        elif sub.state == "past_due":  # its boundary may have been looked at and left out, with no end to come
+            heappush(self.agenda, (sub.boundary_at(sub.month + 1), BOUNDARY, sub.id, sub.place(sub.month + 1)))
 
     def _withdrawn(self, fact: f.CancellationWithdrawn) -> None:
         sub = self.subscriptions[fact.subscription]
