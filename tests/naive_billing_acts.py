@@ -206,6 +206,8 @@ def _refund(story: Story, _at: datetime, _t: Told, payment: str, amount: int) ->
 
 
 def _discount(story: Story, at: datetime, _t: Told, charge: str, amount: int) -> None:
+    if charge not in story.charges:  # facts of earlier days came to light: nothing is asked (rules/corrections.py)
+        return
     found = story.charges[charge]
     left, iva = found.total, story.tax(found)
     found.discount += amount
@@ -214,7 +216,7 @@ def _discount(story: Story, at: datetime, _t: Told, charge: str, amount: int) ->
 
 
 def _void(story: Story, at: datetime, _t: Told, charge: str) -> None:
-    if not story.charges[charge].open or story.charges[charge].times:
+    if charge not in story.charges or not story.charges[charge].open or story.charges[charge].times:
         return  # money that came to light has paid it before
     for plan in story.plans:
         if plan.owed == charge:
@@ -223,11 +225,15 @@ def _void(story: Story, at: datetime, _t: Told, charge: str) -> None:
 
 
 def _write_off(story: Story, at: datetime, _t: Told, charge: str, amount: int) -> None:
+    if charge not in story.charges:
+        return
     story.charges[charge].written_off += min(amount, story.due(story.charges[charge]))
     story.corrected(story.charges[charge], at)
 
 
 def _credit_note(story: Story, at: datetime, _t: Told, charge: str, amount: int) -> None:
+    if charge not in story.charges:
+        return
     found = story.charges[charge]
     owed = min(amount, story.due(found))  # of a debt that was reopened nothing is freed
     found.credited += amount
