@@ -38,6 +38,7 @@ _ACT: dict[str, str | Schema] = {
     "actor": "text?",
     "other": "text?",
     "left_seconds": "whole?",
+    "later_at": "instant?",
 }
 _RADAR: dict[str, str | Schema] = {
     "month": "month",

@@ -1,4 +1,4 @@
-"""`supportledger sla queue` and `sla radar`: what is to be answered now, and what was done oddly."""
+"""`supportledger sla queue`: what is to be answered now."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import label, show_record, show_rows
 from ledger.rules.grants import LEVELS
 from ledger.texts import text
+from projections.cli_radar import radar_command
 
 
 def register(sla: click.Group) -> None:
@@ -45,18 +46,6 @@ def queue_command(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
         show_rows(answer["budget"], lang)
     if answer["next"]:
         click.echo(f"\n{text('queue_more', lang, cursor=answer['next'])}")
-
-
-@click.command("radar")
-@click.option("--month", metavar="YYYY-MM", help="mes de apertura · month of opening; default: this one")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_context
-def radar_command(ctx: click.Context, month: str | None, as_json: bool) -> None:
-    """Actos que conviene mirar; no acusa a nadie · acts worth a look; it accuses nobody."""
-    lang = ctx.obj["lang"]
-    with ledger_of(ctx) as ledger:
-        answer = ledger.ask("radar", {} if month is None else {"month": month})
-    show_record(answer if as_json else {**answer, "note": text("radar_note", lang)}, lang, as_json)
 
 
 def _line(item: dict[str, Any]) -> dict[str, Any]:

@@ -1,13 +1,14 @@
 """The radar: acts that are worth a look, with counts and cases. It accuses nobody: each act has honest reasons too.
 
-Asked for one local month of opening. The cases of the month are read from their streams, a page at a time; an act is
-judged by the promise that governed at its instant, in the calendar that governed it.
+Asked for one local month of opening. The rows of the month's cases say which of them may have such an act; only those
+are read from their streams, a page at a time. An act is judged by the promise that governed at its instant, in the
+calendar that governed it.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Sized
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -26,14 +27,25 @@ from projections.projector import projector_of
 LAST_TENTH = 90  # per cent of the limit that are used up
 SECONDS_US = 60_000_000  # "seconds before the due instant", and "under a minute"
 MOST_CASES = 500  # shown of each kind; the counts are whole
-KINDS = ("lowered_late", "waited_late", "merged_late", "quick_answer", "excluded", "reopened")
+KINDS = ("lowered_late", "waited_late", "merged_late", "dated_back", "quick_answer", "excluded", "reopened")
 _PAGE = 500
+_ACTS = tuple(
+    kind.TOPIC for kind in (f.TicketPrioritised, f.TicketMerged, f.TicketWaiting, f.TicketExcluded, f.TicketReopened)
+)
+_ANSWERS = (f.TicketResponded.TOPIC, f.TicketResolved.TOPIC)
+_LINES = (
+    "SELECT ticket, stream, opened_at, due_at, responded_at, agent FROM r_tickets"
+    " WHERE month = ? AND ticket > ? ORDER BY ticket LIMIT ?"
+)
 
 Row = dict[str, Any]
 
 
 class Act(NamedTuple):
-    """An act worth a look: of which kind, in which case, when, by whom; `left_us` of the limit then (-1: no matter)."""
+    """An act worth a look: of which kind, in which case, when, by whom; `left_us` of the limit then (-1: no matter).
+
+    `later` is the instant that makes it one: of the reopening, or of the recording of what was dated back.
+    """
 
     kind: str
     ticket: str
@@ -42,21 +54,34 @@ class Act(NamedTuple):
     actor: str
     left_us: int = -1
     other: str = ""
+    later: str = ""
+
+
+class Line(NamedTuple):
+    """What a case's row says of it."""
+
+    ticket: str
+    stream: str
+    opened_at: str
+    due_at: str
+    responded_at: str
+    agent: str
 
 
 class Case(NamedTuple):
-    """A case as it is looked at."""
+    """A case as it is looked at: its facts by their dates, each with the instant of its recording."""
 
-    facts: Sequence[f.TicketFact]
+    facts: Sequence[tuple[f.TicketFact, str]]
     clock: sla.Clock
     spans: Sequence[alerts.Governed]
     catalogue: Catalogue
 
+    def runs(self, at: str) -> bool:
+        """Whether no response had come by an instant."""
+        return not self.clock.responded_at or at < self.clock.responded_at
+
     def left(self, at: str) -> tuple[int, int] | None:
-        """Return the counted microseconds left at an instant, and the whole limit; None where nothing runs then."""
-        answered = self.clock.responded_at
-        if answered and answered <= at:
-            return None
+        """Return the counted microseconds left at an instant, and the whole limit; None where no promise ran then."""
         for span in self.spans:
             # A change ends the promise that it found: so its own instant belongs to that one still.
             if span.since < at <= span.until and at < span.due_at:
@@ -71,13 +96,7 @@ def answer(ledger: Ledger, values: Row, at: str, now: str) -> Row:
     """Answer question `radar`: counts and cases of one month, the present one by default."""
     zone = ledger.catalogue.zone
     month = values.get("month") or local_day(now, zone).isoformat()[:7]
-    acts: list[Act] = []
-    answers: Counter[str] = Counter()
-    for case in cases(ledger, projector_of(ledger).read, month):
-        acts += acts_of(case)
-        if case.clock.responded_at:
-            answers[case.clock.responded_by] += 1
-    acts.sort(key=lambda act: (KINDS.index(act.kind), act.at, act.ticket))
+    acts, answers = look(ledger, month)
     quick = Counter(act.actor for act in acts if act.kind == "quick_answer")
     excluded = Counter((act.actor, act.other) for act in acts if act.kind == "excluded")
     return {
@@ -97,41 +116,82 @@ def answer(ledger: Ledger, values: Row, at: str, now: str) -> Row:
             {"agent": agent or None, "approver": approver, "count": count}
             for (agent, approver), count in sorted(excluded.items())
         ],
-        "cases": [_shown(act, zone) for kind in KINDS for act in [a for a in acts if a.kind == kind][:MOST_CASES]],
+        "cases": [shown(act, zone) for kind in KINDS for act in [a for a in acts if a.kind == kind][:MOST_CASES]],
     }
 
 
-def cases(ledger: Ledger, read: Store, month: str) -> Iterator[Case]:
-    """Yield the cases opened in a local month, folded from their streams."""
-    last, head = "", ledger.store.last_position()
-    sql = "SELECT ticket, stream FROM r_tickets WHERE month = ? AND ticket > ? ORDER BY ticket LIMIT ?"
-    while page := read.query(sql, [month, last, _PAGE]):
-        last = page[-1][0]
-        rows = ledger.store.rows_of_streams([stream for _ticket, stream in page], head)
-        for _stream, group in groupby(rows, key=attrgetter("stream")):
-            own = list(group)
-            facts = [fact for fact in (f.decode(row.topic, row.state) for row in own) if isinstance(fact, f.TicketFact)]
-            clock = sla.run(facts, FAR, [row.recorded_at for row in own])
-            if clock is not None:
-                policy = ledger.policy()
-                yield Case(facts, clock, alerts.governed(facts, clock, policy), policy)
+def look(ledger: Ledger, month: str) -> tuple[list[Act], Counter[str]]:
+    """Return every act in the cases opened in a local month, by kind and date, and how many each agent answered.
+
+    Answers of cases without a promise are not counted.
+    """
+    read, policy, head = projector_of(ledger).read, ledger.policy(), ledger.store.last_position()
+    acts: list[Act] = []
+    answers: Counter[str] = Counter()
+    last = ""
+    while page := [Line(*row) for row in read.query(_LINES, [month, last, _PAGE])]:
+        last = page[-1].ticket
+        answers.update(line.agent for line in page if line.due_at and line.responded_at)
+        for case in _cases(ledger.store, sorted(_worth(ledger.store, page, head)), policy, head):
+            acts += acts_of(case)
+    acts.sort(key=lambda act: (KINDS.index(act.kind), act.at, act.ticket))
+    return acts, answers
+
+
+def _worth(store: Store, page: Sequence[Line], head: int) -> set[str]:
+    """Return the streams that may have an act: by their topics, by how soon the answer came, when it was recorded."""
+    lines = {line.stream: line for line in page}
+    found = {line.stream for line in page if line.due_at and line.responded_at and _soon(line)}
+    sql = (
+        f"SELECT stream, topic, recorded_at, state FROM ledger_events WHERE stream IN ({_marks(lines)})"
+        f" AND topic IN ({_marks(_ACTS + _ANSWERS)}) AND position <= ?"
+    )
+    for stream, topic, recorded_at, state in store.query(sql, [*lines, *_ACTS, *_ANSWERS, head]):
+        line = lines[stream]
+        late = line.responded_at < line.due_at <= recorded_at
+        # The response is the answer of that date: it stands in the fact as the row has it.
+        if topic in _ACTS or (late and line.responded_at.encode() in bytes(state)):
+            found.add(stream)
+    return found
+
+
+def _marks(values: Sized) -> str:
+    return ",".join("?" * len(values))
+
+
+def _soon(line: Line) -> bool:
+    took = from_iso(line.responded_at) - from_iso(line.opened_at)
+    return took.total_seconds() < 60
+
+
+def _cases(store: Store, streams: Sequence[str], policy: Catalogue, head: int) -> Iterator[Case]:
+    """Yield cases folded from their streams."""
+    for _stream, group in groupby(store.rows_of_streams(streams, head), key=attrgetter("stream")):
+        rows = list(group)
+        facts = [fact for fact in (f.decode(row.topic, row.state) for row in rows) if isinstance(fact, f.TicketFact)]
+        recorded = [row.recorded_at for row in rows]
+        clock = sla.run(facts, FAR, recorded)
+        if clock is not None:
+            dated = sorted(zip(facts, recorded, strict=True), key=lambda pair: pair[0].occurred_at)
+            yield Case(dated, clock, alerts.governed(facts, clock, policy), policy)
 
 
 def acts_of(case: Case) -> Iterator[Act]:
     """Yield what is worth a look in one case."""
-    for fact in sorted(case.facts, key=attrgetter("occurred_at")):
+    for fact, recorded_at in case.facts:
         match fact:
-            case f.TicketPrioritised(direction="lower") if fact.due_at:
-                yield from _late("lowered_late", case, fact)
-            case f.TicketMerged():
+            case f.TicketPrioritised(direction="lower"):
+                yield from _lowered(case, fact, recorded_at)
+            case f.TicketMerged() if case.runs(fact.occurred_at):
                 yield from _late("merged_late", case, fact)
-            case f.TicketWaiting():
+            case f.TicketWaiting() if case.runs(fact.occurred_at):
                 found = case.left(fact.occurred_at)
                 if found is not None and found[0] <= SECONDS_US:
                     yield _act("waited_late", fact, found[0])
             case f.TicketExcluded():
-                yield _act("excluded", fact)._replace(actor=case.clock.responded_by, other=fact.approver)
-    yield from _quick(case)
+                agent = case.clock.responded_by or case.clock.assigned_to
+                yield _act("excluded", fact)._replace(actor=agent, other=fact.approver)
+    yield from _answered(case)
     yield from _reopened(case)
 
 
@@ -141,32 +201,62 @@ def _late(kind: str, case: Case, fact: f.TicketFact) -> Iterator[Act]:
         yield _act(kind, fact, found[0])
 
 
-def _quick(case: Case) -> Iterator[Act]:
-    """Yield a first answer within a minute of the opening, where nobody wrote to anybody after it."""
-    first = next((x for x in case.facts if isinstance(x, f.TicketResponded) and x.counts and not x.via), None)
-    if first is None or first.occurred_at != case.clock.responded_at:
+def _lowered(case: Case, fact: f.TicketFact, recorded_at: str) -> Iterator[Act]:
+    """Yield a lowering that moved the due instant: shortly before it, or dated before it when it had passed."""
+    moves = [move for move in case.clock.moves if move.cause == "lowered" and move.at == fact.occurred_at]
+    if not any(move.before != move.after for move in moves):
         return
-    took = from_iso(first.occurred_at) - from_iso(case.clock.opened.occurred_at)
-    later = any(_contact(fact) for fact in case.facts if fact is not first and fact.occurred_at >= first.occurred_at)
+    yield from _late("lowered_late", case, fact)
+    yield from _dated_back(case, fact, recorded_at, moves[0].before)
+
+
+def _dated_back(case: Case, fact: f.TicketFact, recorded_at: str, due_at: str) -> Iterator[Act]:
+    """Yield what kept a promise by its date, though it was recorded when the due instant had passed."""
+    if fact.occurred_at < due_at <= recorded_at and not fact.source.startswith("import"):
+        found = case.left(fact.occurred_at)
+        yield _act("dated_back", fact, found[0] if found is not None else -1)._replace(later=recorded_at)
+
+
+def _answered(case: Case) -> Iterator[Act]:
+    """Yield the first response where it was dated back, or came within a minute and nobody wrote to anybody after it.
+
+    Which answer is the first response is decided by the priority of its instant, not by what was recorded with it.
+    """
+    clock, facts = case.clock, [fact for fact, _recorded_at in case.facts]
+    first = sla.first_response(facts, clock.opened.priority)
+    if first is None or not clock.due_at:
+        return
+    recorded_at = next(recorded for fact, recorded in case.facts if fact is first)
+    yield from _dated_back(case, first, recorded_at, clock.due_at)
+    if not isinstance(first, f.TicketResponded) or first.via:
+        return
+    took = from_iso(first.occurred_at) - from_iso(clock.opened.occurred_at)
+    later = any(_contact(fact) for fact in facts if fact is not first and fact.occurred_at >= first.occurred_at)
     if took.total_seconds() < 60 and not later:
         yield _act("quick_answer", first)
 
 
 def _contact(fact: f.TicketFact) -> bool:
-    """Whether somebody wrote to the other side: a resolution only with words."""
+    """Whether somebody wrote to the other side, or the case went on: a resolution only with words."""
     if isinstance(fact, f.TicketResolved):
         return bool(fact.text)
-    return isinstance(fact, f.TicketResponded | f.TicketMessage | f.TicketWaiting | f.TicketResumed)
+    return isinstance(fact, _CONTACTS)
+
+
+_CONTACTS = (
+    *(f.TicketResponded, f.TicketMessage, f.TicketWaiting, f.TicketResumed, f.TicketReopened, f.TicketMerged),
+    f.TicketMergedIn,
+)
 
 
 def _reopened(case: Case) -> Iterator[Act]:
-    """Yield each resolution that was taken back: by whom it was resolved, and who reopened it."""
+    """Yield each resolution that was taken back: by whom it was resolved, and who reopened it, when."""
     resolved: f.TicketResolved | None = None
-    for fact in sorted(case.facts, key=attrgetter("occurred_at")):
+    for fact, _recorded_at in case.facts:
         if isinstance(fact, f.TicketResolved):
             resolved = fact
         elif isinstance(fact, f.TicketReopened) and resolved is not None:
-            yield _act("reopened", resolved)._replace(other=fact.by)
+            yield _act("reopened", resolved)._replace(other=fact.by, later=fact.occurred_at)
             resolved = None
 
 
@@ -174,7 +264,8 @@ def _act(kind: str, fact: f.TicketFact, left_us: int = -1) -> Act:
     return Act(kind, fact.ticket_no, fact.customer_no, fact.occurred_at, fact.by, left_us)
 
 
-def _shown(act: Act, zone: str) -> Row:
+def shown(act: Act, zone: str) -> Row:
+    """Return an act as answers and files have it."""
     return {
         "act": act.kind,
         "ticket": act.ticket,
@@ -183,4 +274,5 @@ def _shown(act: Act, zone: str) -> Row:
         "actor": act.actor or None,
         "other": act.other or None,
         "left_seconds": act.left_us // 1_000_000 if act.left_us >= 0 else None,
+        "later_at": show(act.later, zone) if act.later else None,
     }

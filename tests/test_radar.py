@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openpyxl import load_workbook
 
 from ledger.texts import text
-from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk
+from projections.radar import KINDS
+from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
+from tests.test_clock_http import cli
 
 
 @pytest.fixture(name="desk")
@@ -53,6 +58,40 @@ def test_lowered_after_the_answer_or_the_breach_moves_nothing_and_is_none(desk: 
     assert acts(desk, "lowered_late") == []
 
 
+def test_lowered_late_but_to_no_later_due_instant_is_none(desk: Desk) -> None:
+    """Office hours for high, all hours for low: two hours from the opening end before the hour of office hours does."""
+    desk.do("calendar.assign", by=BEATRIZ, level="corporate", priority="high", calendar="gt-business")
+    desk.at("2026-03-02 16:06")
+    desk.ticket(PANADERIA, priority="high", ticket="NIGHT")  # due Tuesday 08:06
+    desk.at("2026-03-03 08:05")
+    lower(desk, "NIGHT")
+    assert desk.clock("NIGHT")["due_at"] == local("2026-03-03 08:06")
+    assert acts(desk, "lowered_late") == []
+
+
+def test_dated_before_the_due_instant_and_recorded_after_it(desk: Desk) -> None:
+    for number in ("ANSWER", "LOWERING", "AT-ONCE", "TOO-LATE", "IN-TIME", "SOLVED"):
+        desk.ticket(FERRETERIA, priority="high", ticket=number)  # due 10:00
+    desk.at("2026-03-02 09:59:59.999999")
+    desk.do("ticket.respond", by=ANA, ticket="IN-TIME", at="2026-03-02 09:20")
+    desk.at("2026-03-02 10:00")
+    desk.do("ticket.respond", by=ANA, ticket="AT-ONCE")  # late, and dated as it was: nothing to look at
+    desk.do("ticket.respond", by=ANA, ticket="ANSWER", at="2026-03-02 09:40")
+    desk.at("2026-03-02 10:30")
+    desk.do("ticket.respond", by=LUIS, ticket="TOO-LATE", at="2026-03-02 10:00")
+    desk.do("ticket.resolve", by=LUIS, ticket="SOLVED", at="2026-03-02 09:30")
+    desk.do(
+        "ticket.prioritise", by=LUIS, ticket="LOWERING", priority="low", agreed=True, reason="lo pidió",
+        at="2026-03-02 09:10",
+    )  # fmt: skip
+    found = [(x["ticket"], x["actor"], x["at"], x["later_at"], x["left_seconds"]) for x in acts(desk, "dated_back")]
+    assert found == [
+        ("LOWERING", "luis", local("2026-03-02 09:10"), local("2026-03-02 10:30"), 3000),
+        ("SOLVED", "luis", local("2026-03-02 09:30"), local("2026-03-02 10:30"), 1800),
+        ("ANSWER", "ana", local("2026-03-02 09:40"), local("2026-03-02 10:00"), 1200),
+    ]
+
+
 def test_a_wait_set_seconds_before_the_due_instant(desk: Desk) -> None:
     for number in ("EARLY", "LATE", "ANSWERED"):
         desk.ticket(FERRETERIA, priority="high", ticket=number)
@@ -81,6 +120,42 @@ def test_an_answer_within_a_minute_and_nothing_after(desk: Desk) -> None:
     assert row == {"agent": "ana", "answers": 3, "under_a_minute": 1, "share_bp": 3333}
 
 
+def test_the_priority_of_its_instant_decides_which_answer_is_the_first(desk: Desk) -> None:
+    """A chat answers a high case only: recorded as no response, it is one since a raise was dated before it."""
+    for number in ("RAISED", "LOW"):
+        desk.ticket(FERRETERIA, ticket=number)
+    desk.at("2026-03-02 09:00:30")
+    for number in ("RAISED", "LOW"):
+        desk.do("ticket.respond", by=ANA, ticket=number, channel="chat")
+    desk.at("2026-03-02 09:05")
+    desk.do("ticket.prioritise", by=LUIS, ticket="RAISED", priority="high", at="2026-03-02 09:00:10")
+    assert desk.clock("RAISED")["responded_at"] == local("2026-03-02 09:00:30")
+    assert [found["ticket"] for found in acts(desk, "quick_answer")] == ["RAISED"]
+    assert desk.ask("radar")["answers"] == [{"agent": "ana", "answers": 1, "under_a_minute": 1, "share_bp": 10_000}]
+
+
+def test_a_quick_answer_that_goes_on_elsewhere_or_was_promised_to_nobody_is_none(desk: Desk) -> None:
+    desk.ticket(FERRETERIA, request="administrative", ticket="NO-PROMISE")
+    for number in ("MERGED", "TARGET", "BACK"):
+        desk.ticket(FERRETERIA, ticket=number)
+    desk.at("2026-03-02 09:00:30")
+    for number in ("NO-PROMISE", "MERGED", "BACK"):
+        desk.do("ticket.respond", by=ANA, ticket=number)
+    desk.do("ticket.merge", by=ANA, ticket="MERGED", into="TARGET")
+    desk.do("ticket.resolve", by=ANA, ticket="BACK")
+    desk.at("2026-03-02 10:00")
+    desk.do("ticket.reopen", by=LUIS, ticket="BACK")
+    assert acts(desk, "quick_answer") == []
+    assert [row["answers"] for row in desk.ask("radar")["answers"]] == [2]  # the administrative one has no promise
+
+
+def test_an_exclusion_of_an_unanswered_case_is_of_who_held_it(desk: Desk) -> None:
+    desk.ticket(FERRETERIA, ticket="HELD")
+    desk.do("ticket.assign", by=ANA, ticket="HELD", to="luis")
+    desk.do("ticket.exclude", by=BEATRIZ, ticket="HELD", reason="corte de luz")
+    assert desk.ask("radar")["exclusions"] == [{"agent": "luis", "approver": "beatriz", "count": 1}]
+
+
 def test_exclusions_by_who_answered_and_who_approved(desk: Desk) -> None:
     for number in ("A", "B", "C"):
         desk.ticket(FERRETERIA, ticket=number)
@@ -104,6 +179,16 @@ def test_resolved_and_reopened(desk: Desk) -> None:
     desk.do("ticket.reopen", by=LUIS, ticket="PAIR")
     (found,) = acts(desk, "reopened")
     assert (found["ticket"], found["actor"], found["other"]) == ("PAIR", "ana", "luis")
+    assert (found["at"], found["later_at"]) == (local("2026-03-02 09:00"), local("2026-03-03 09:00"))
+
+
+def test_each_pair_of_a_case_is_told(desk: Desk) -> None:
+    desk.ticket(FERRETERIA, ticket="TWICE")
+    for day in (3, 4):
+        desk.do("ticket.resolve", by=ANA, ticket="TWICE")
+        desk.at(f"2026-03-0{day} 09:00")
+        desk.do("ticket.reopen", by=LUIS, ticket="TWICE")
+    assert [found["later_at"][:10] for found in acts(desk, "reopened")] == ["2026-03-03", "2026-03-04"]
 
 
 def test_merged_in_the_last_tenth(desk: Desk) -> None:
@@ -118,7 +203,8 @@ def test_merged_in_the_last_tenth(desk: Desk) -> None:
 
 def test_it_counts_in_the_calendar_that_governs(desk: Desk) -> None:
     """A lowering at night, with half an hour of office hours left of two, is no late one, however near the clock."""
-    desk.do("calendar.assign", by=BEATRIZ, level="corporate", priority="high", calendar="gt-business")
+    for priority in ("high", "low"):
+        desk.do("calendar.assign", by=BEATRIZ, level="corporate", priority=priority, calendar="gt-business")
     desk.at("2026-03-02 16:06")
     for number in ("NIGHT", "MORNING"):
         desk.ticket(PANADERIA, priority="high", ticket=number)  # an hour of office hours: due Tuesday 08:06
@@ -140,3 +226,71 @@ def test_it_speaks_of_one_month_of_opening_and_accuses_nobody(desk: Desk) -> Non
         assert text("radar_note", lang) in desk.ask("radar")["note"]
     with desk.refused("malformed"):
         desk.ask("radar", month="2026-13")
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="acted")
+def _acted(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """Three cases excluded, one under a name that a spreadsheet would compute; an answer shows one of each kind."""
+    for number in ("A", "B", "=1+1"):
+        desk.ticket(FERRETERIA, ticket=number)
+        desk.do("ticket.exclude", by=BEATRIZ, ticket=number, reason="corte de luz")
+    monkeypatch.setattr("projections.radar.MOST_CASES", 1)
+    return desk
+
+
+def test_counts_are_whole_where_cases_are_cut(acted: Desk) -> None:
+    answer = acted.ask("radar", month="2026-03")
+    assert {row["act"]: row["count"] for row in answer["found"]}["excluded"] == 3
+    assert len(answer["cases"]) == 1
+
+
+def test_a_csv_has_every_case_and_no_formula(acted: Desk, tmp_path: Path) -> None:
+    url = acted.ledger.store.url
+    done = cli(url, "sla", "radar", "--month", "2026-03", "--format", "csv")
+    rows = list(csv.DictReader(done.stdout.splitlines()))
+    assert [(row["act"], row["ticket"], row["other"]) for row in rows] == [
+        ("excluded", "'=1+1", "beatriz"), ("excluded", "A", "beatriz"), ("excluded", "B", "beatriz"),
+    ]  # fmt: skip
+    assert cli(url, "sla", "radar", "--month", "2026-03", "--out", str(tmp_path / "r.csv"), "--bom").exit_code == 0
+    assert (tmp_path / "r.csv").read_bytes().startswith(b"\xef\xbb\xbfact,ticket,")
+    assert cli(url, "sla", "radar", "--month", "2026-02", "--format", "csv").stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("lang", "heads"),
+    [
+        ("es_GT", ["Radar", "Cuántos", "Respuestas", "Exclusiones", "Casos"]),
+        ("en", ["Radar", "How many", "Answers", "Exclusions", "Cases"]),
+    ],
+)
+def test_a_workbook_has_the_counts_the_cases_and_the_note(
+    acted: Desk, tmp_path: Path, lang: str, heads: list[str]
+) -> None:
+    file = tmp_path / "radar.xlsx"
+    done = cli(acted.ledger.store.url, "--lang", lang, "sla", "radar", "--month", "2026-03", "--out", str(file))
+    assert done.exit_code == 0, done.output
+    book = load_workbook(file)
+    assert book.sheetnames == heads
+    assert text("radar_note", lang) in [cell.value for row in book["Radar"] for cell in row]
+    cases = list(book[heads[-1]].values)
+    assert [row[1] for row in cases[1:]] == ["=1+1", "A", "B"]
+    assert {row[0] for row in cases[1:]} == {text("value_act_excluded", lang)}
+    assert [row[1] for row in book[heads[1]].values][1:] == [0, 0, 0, 0, 0, 3, 0]
+
+
+def test_a_file_of_no_known_kind_is_refused(acted: Desk, tmp_path: Path) -> None:
+    url = acted.ledger.store.url
+    assert cli(url, "sla", "radar", "--out", str(tmp_path / "r.doc")).exit_code == 1
+    assert cli(url, "sla", "radar", "--format", "xlsx").exit_code == 1
+    assert list(tmp_path.glob("r.*")) == []
+
+
+def test_a_table_tells_each_kind_in_words(acted: Desk) -> None:
+    for lang in ("es_GT", "en"):
+        shown = cli(acted.ledger.store.url, "--lang", lang, "sla", "radar", "--month", "2026-03").stdout
+        for kind in KINDS:
+            key = "value_act_excluded" if kind == "excluded" else f"value_{kind}"
+            assert text(key, lang) in shown, (lang, kind)

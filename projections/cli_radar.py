@@ -1,0 +1,70 @@
+"""`supportledger sla radar`: acts worth a look, on a screen or in a file that has every case."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import click
+
+from ledger.cli_context import ledger_of
+from ledger.cli_show import label, show_record
+from ledger.errors import Malformed
+from ledger.texts import text
+from projections.exports import to_csv, to_xlsx
+from projections.radar import look, shown
+
+FORMATS = ("table", "csv", "xlsx", "json")
+
+
+@click.command("radar")
+@click.option("--month", metavar="YYYY-MM", help="mes de apertura · month of opening; default: this one")
+@click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
+@click.option("--out", type=click.File("wb", lazy=True, atomic=True), help="archivo con todos los casos · every case")
+@click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def radar_command(
+    ctx: click.Context, month: str | None, form: str | None, out: BinaryIO | None, bom: bool, as_json: bool
+) -> None:
+    """Actos que conviene mirar; no acusa a nadie · acts worth a look; it accuses nobody."""
+    lang = ctx.obj["lang"]
+    form = "json" if as_json else form or _format_of(out)
+    if form == "xlsx" and out is None:
+        raise Malformed("out", None, "remedy_missing")
+    with ledger_of(ctx) as ledger:
+        answer = ledger.ask("radar", {} if month is None else {"month": month})
+        if form in ("csv", "xlsx"):  # an answer shows the first of each kind, a file has all
+            acts, _answers = look(ledger, answer["month"])
+            answer["cases"] = [shown(act, ledger.catalogue.zone) for act in acts]
+    if form == "table":
+        show_record({**answer, "note": text("radar_note", lang)}, lang, False)
+        return
+    content = json.dumps(answer, ensure_ascii=False).encode() + b"\n"
+    if form == "csv":
+        content = to_csv(answer["cases"], bom=bom)
+    elif form == "xlsx":
+        content = to_xlsx(_sheets(answer, lang), lang)
+    if out is None:
+        click.echo(content, nl=False)
+        return
+    with out:
+        out.write(content)
+
+
+def _format_of(out: BinaryIO | None) -> str:
+    """Return the format that a file's name says, `table` without a file."""
+    if out is None:
+        return "table"
+    ending = Path(out.name).suffix.lower().removeprefix(".")
+    if ending not in FORMATS[1:]:
+        raise Malformed("format", ending, "remedy_choice", words=", ".join(FORMATS[1:]))
+    return ending
+
+
+def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]]:
+    """Return a workbook's sheets: the counts first, with the month and the note that accuses nobody."""
+    about = {"month": answer["month"], "note": text("radar_note", lang)}
+    tables = {name: answer[name] for name in ("found", "answers", "exclusions", "cases")}
+    return {label("radar", lang): [about], **{label(f"sheet_{name}", lang): rows for name, rows in tables.items()}}
