@@ -131,6 +131,23 @@ def test_a_pause_is_told_as_waiting_and_the_due_instant_moves_by_it(desk: Desk) 
     assert "definitivo" not in words
 
 
+def test_a_night_within_a_wait_stays_a_night(desk: Desk) -> None:
+    """Under opening hours that pause: what is closed is closed for its own reason, what is open in a wait is waiting."""
+    desk.at("2026-08-03 16:00").sell()  # a Monday; closed from five to eight
+    number = desk.ticket()["ticket"]
+    desk.at("2026-08-03 16:30").do("ticket.wait", ticket=number, by=ANA)
+    desk.at("2026-08-04 09:00").do("ticket.resume", ticket=number, by=ANA)
+    desk.at("2026-08-04 10:00").do("ticket.respond", ticket=number, by=ANA)
+    [found] = desk.ask("what_if", calendars="gt-business@1", pause="waiting", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    after = flip["explained"]["after"]
+    minute = 60_000_000
+    assert [(one["why"], one["counted"], one["us"] // minute) for one in after["segments"]] == [
+        ("open", True, 30), ("waiting", False, 30), ("night", False, 900), ("waiting", False, 60), ("open", True, 60),
+    ]  # fmt: skip
+    assert (after["due_at"], after["verdict"]) == ("2026-08-04T16:30:00-06:00", "met")
+
+
 def test_while_the_customer_is_waited_for_a_paused_clock_has_no_due_instant(desk: Desk) -> None:
     desk.at("2026-08-03 09:00").sell()
     number = desk.ticket()["ticket"]
