@@ -7,6 +7,7 @@ whatever was recorded when the verdict was already final.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -96,8 +97,9 @@ class Fact:
     at: datetime
     recorded: datetime
     position: int
-    value: str = ""  # a channel, priority, level or verdict
-    grounds: bool = True  # what a lowering needs: without them it is a label
+    value: str = ""  # a channel, priority, level or verdict; of an exclusion who approved it
+    grounds: bool = True  # what a lowering needs: without them it is a label; what an answer elsewhere is: a response
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -106,6 +108,7 @@ class Policy:
 
     limits: dict[tuple[str, str], timedelta]
     hours: dict[tuple[str, str], Hours]
+    names: dict[tuple[str, str], str] = field(default_factory=dict)
 
     def due(self, start: datetime, level: str, priority: str) -> datetime:
         """Return when the limit of a level and priority is used up."""
@@ -125,7 +128,9 @@ class Story:
     governs: tuple[str, str] | None = None
     first: tuple[datetime, datetime, tuple[str, str]] | None = None
     answered: datetime | None = None
+    answerer: str = ""
     excluded: bool = False
+    counted: list[tuple[datetime, tuple[str, str]]] = field(default_factory=list)  # from when, in whose hours
     dues: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def begin(self, at: datetime) -> None:
@@ -133,16 +138,30 @@ class Story:
         if self.first is None:
             self.first = (at, self.policy.due(at, self.level, self.priority), (self.level, self.priority))
         self.target, (self.start, self.due, self.governs) = True, self.first
+        self.counted = [(self.start, self.governs)]
 
     def breached(self, at: datetime) -> bool:
         """Whether the due instant has passed at `at` without an answer before it."""
         assert self.due is not None
         return at >= self.due and (self.answered is None or self.answered >= self.due)
 
-    def set(self, due: datetime) -> None:
-        """Take a new due instant; on a tie the earlier limit governs."""
+    def set(self, due: datetime, start: datetime) -> None:
+        """Take a new due instant, counted from `start`; on a tie the earlier limit governs."""
         if due != self.due:
             self.due, self.governs = due, (self.level, self.priority)
+            self.counted = [one for one in self.counted if one[0] < start] + [(start, self.governs)]
+
+    def took(self) -> timedelta | None:
+        """Return the time counted from the start to the answer, each stretch in the hours that governed it."""
+        if not self.target or self.answered is None or self.start is None or self.answered < self.start:
+            return None
+        ends = [*(start for start, _cell in self.counted[1:]), self.answered]
+        stretches = [
+            self.policy.hours[cell].elapsed(start, min(end, self.answered))
+            for (start, cell), end in zip(self.counted, ends, strict=True)
+            if start < self.answered
+        ]
+        return sum(stretches, timedelta())
 
     def tell(self, fact: Fact) -> None:
         """Tell one fact; the answer is known beforehand."""
@@ -153,25 +172,27 @@ class Story:
                 self.level = fact.value
                 self.begin(fact.at)
         elif fact.kind == "exclude":
-            self.excluded = True
+            self.excluded = self.excluded or fact.value != self.answerer
         elif fact.kind in ("priority", "upgrade"):
             self._change(fact)
         if self.target and self.due is not None:
             self.dues.append((fact.at, self.due))
 
     def _change(self, fact: Fact) -> None:
+        runs = self.target and self.due is not None and fact.at < self.due and fact.at < (self.answered or EVER)
         before = self.priority
         if fact.kind == "priority":
             self.priority = fact.value
-        else:
+        elif runs:
             self.level = fact.value
-        if not self.target or self.due is None or fact.at >= self.due or (self.answered or EVER) <= fact.at:
+        if not runs:
             return
+        assert self.due is not None
+        assert self.start is not None
         if fact.kind == "upgrade" or PRIORITIES.index(self.priority) > PRIORITIES.index(before):
-            self.set(min(self.due, self.policy.due(fact.at, self.level, self.priority)))
+            self.set(min(self.due, self.policy.due(fact.at, self.level, self.priority)), fact.at)
         elif self.priority != before and fact.grounds:
-            assert self.start is not None
-            self.set(max(self.due, self.policy.due(self.start, self.level, self.priority)))
+            self.set(max(self.due, self.policy.due(self.start, self.level, self.priority)), self.start)
 
 
 @dataclass(frozen=True)
@@ -184,6 +205,8 @@ class Told:
     governs: tuple[str, str] | None
     answered: datetime | None
     final_at: datetime | None
+    took: timedelta | None = None
+    calendar: str = ""
 
 
 @dataclass(frozen=True)
@@ -203,20 +226,30 @@ class Case:
     def story(self, facts: list[Fact], at: datetime = EVER) -> Story:
         """Tell what of `facts` had happened at `at`, by date, then position."""
         told = sorted((fact for fact in facts if fact.at <= at), key=lambda f: (f.at, f.position))
-        story = Story(self.policy, self.level, self.priority, answered=self.answer(told))
+        answer = self.answer(told)
+        story = Story(self.policy, self.level, self.priority)
+        story.answered, story.answerer = (answer.at, answer.by) if answer else (None, "")
         if self.target:
             story.begin(self.opened)
         for fact in told:
             story.tell(fact)
         return story
 
-    def answer(self, told: list[Fact]) -> datetime | None:
-        """Return the first answer: on the platform, by chat when the priority is high then, or by resolving."""
+    def answer(self, told: list[Fact]) -> Fact | None:
+        """Return the first answer: on the platform, by chat when the priority is high then, or by resolving.
+
+        One in the case it was merged into is one where it is one there (`grounds`), as was told last.
+        """
         priority = self.priority
         for fact in told:
             channels = ("platform", "chat") if priority == "high" else ("platform",)
-            if (fact.kind == "respond" and fact.value in channels) or fact.kind in ("resolve", "elsewhere"):
-                return fact.at
+            there = [f for f in told if f.kind in ("elsewhere", "recount") and (f.at, f.value) == (fact.at, fact.value)]
+            if (
+                fact.kind == "resolve"
+                or (fact.kind == "respond" and fact.value in channels)
+                or (fact.kind == "elsewhere" and there[-1].grounds)
+            ):
+                return fact
             priority = fact.value if fact.kind == "priority" else priority
         return None
 
@@ -255,8 +288,26 @@ class Case:
         for fact in sorted(self.facts, key=lambda f: (f.at, f.position)):
             if fact.kind == "revise" and fact.at <= at and fact.recorded <= known:
                 adjusted = fact.value
-        return Told(story.due, raw, adjusted, story.governs, story.answered, self.final(story))
+        name = self.policy.names.get(story.governs, "") if story.governs else ""
+        return Told(story.due, raw, adjusted, story.governs, story.answered, self.final(story), story.took(), name)
 
     def grown(self, *facts: Fact) -> Case:
         """Return the case with more facts."""
         return replace(self, facts=(*self.facts, *facts))
+
+
+def told_there(answer: Fact, merged: Fact, there: Sequence[Fact]) -> Iterator[Fact]:
+    """Yield what a merged case learns of an answer in the case it went over into, as that one's priority is told."""
+
+    def counts(known: int) -> bool:
+        before = [x for x in there if x.position <= known and (x.at, x.position) < (answer.at, answer.position)]
+        last = max(before, key=lambda fact: (fact.at, fact.position))
+        return answer.value == "platform" or (answer.value == "chat" and last.value == "high")
+
+    later = max(answer, merged, key=lambda one: one.position)
+    now = counts(later.position)
+    yield replace(answer, kind="elsewhere", recorded=later.recorded, position=later.position, grounds=now)
+    for change in sorted(there, key=lambda fact: fact.position):
+        if change.position > later.position and counts(change.position) != now:
+            now = not now
+            yield Fact("recount", answer.at, change.recorded, change.position, answer.value, now)

@@ -9,18 +9,19 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from ledger import case_changes, serving
+from ledger import case_changes, policies, serving
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Asked
 from ledger.catalogue import Catalogue, shipped
 from ledger.catalogue_file import LimitsEntry, TargetsEntry
 from ledger.errors import LedgerError
-from ledger.rules import sla
+from ledger.rules import measures, segments, sla
 from ledger.rules.calendars import Calendar
 from ledger.rules.coverage import Decision
 from ledger.rules.instants import to_iso
@@ -92,6 +93,7 @@ def policy(number: int) -> tuple[Catalogue, naive.Policy, str, date]:
     told = naive.Policy(
         {cell: timedelta(seconds=int(text[:-1]) * units[text[-1]]) for cell, text in limits.items()},
         {cell: hours[index] for cell, index in chosen.items()},
+        {cell: f"c{index}@1" for cell, index in chosen.items()},
     )
     return catalogue, told, zone, near
 
@@ -117,7 +119,8 @@ class Paper:
         self.merged: naive.Fact | None = None
         self.elsewhere: list[naive.Fact] = []
         self.child = self._open("T", self.level if target else "", self.priority, imported=imported)
-        self.target = self._open("U", "basic", rng.choice(PRIORITIES), imported=False)
+        self.there = [naive.Fact("priority", self.opened, self.now, 0, rng.choice(PRIORITIES))]
+        self.target = self._open("U", "basic", self.there[0].value, imported=False)
         self.dates = [self.opened]
 
     def _open(self, number: str, level: str, priority: str, *, imported: bool) -> list[Recorded]:
@@ -142,7 +145,7 @@ class Paper:
             self.now += self._pause()
             at = self._date()
             act: Callable[[datetime], None] = self.rng.choice(_ACTS)
-            with _refusals():
+            with suppress(LedgerError):  # a refusal is no fault
                 act(self, at)  # type: ignore[call-arg, arg-type]
 
     def _pause(self) -> timedelta:
@@ -170,49 +173,61 @@ class Paper:
     def _asked(self, at: datetime, reason: str = "") -> Asked:
         return Asked(to_iso(at), to_iso(self.now), self.rng.choice(["ana", "luis"]), "manager", "api", reason)
 
-    def _keep(self, rows: list[Recorded], kind: str, at: datetime, value: str = "", *, grounds: bool = True) -> None:
+    def _keep(
+        self, rows: list[Recorded], kind: str, at: datetime, value: str = "", *, grounds: bool = True, by: str = ""
+    ) -> None:
         for row in rows:
             row.recorded_at = to_iso(self.now)
             (self.child if row.originator_id == "ticket/T" else self.target).append(row)
         self.position += 1
-        fact = naive.Fact(kind, at, self.now, self.position, value, grounds)
+        fact = naive.Fact(kind, at, self.now, self.position, value, grounds, by)
         if kind == "merge":
             self.merged = fact
         elif kind == "elsewhere":
             self.elsewhere.append(fact)
+        elif kind == "there":
+            self.there.append(fact)
         else:
             self.case = self.case.grown(fact)
         self.dates.append(at)
 
     def respond(self, at: datetime) -> None:
-        channel = self.rng.choice(["platform", "chat", "chat", "phone"])
-        decided = cases.respond(self.ticket(), {"channel": channel}, self._asked(at))
-        self._keep(decided.others, "respond", at, channel)
+        channel, asked = self.rng.choice(["platform", "chat", "chat", "phone"]), self._asked(at)
+        decided = cases.respond(self.ticket(), {"channel": channel}, asked)
+        self._keep(decided.others, "respond", at, channel, by=asked.by)
 
     def resolve(self, at: datetime) -> None:
-        decided = cases.remark("resolve", self.ticket(), {}, self._asked(at))
-        self._keep(decided.others, "resolve", at)
+        asked = self._asked(at)
+        decided = cases.remark("resolve", self.ticket(), {}, asked)
+        self._keep(decided.others, "resolve", at, by=asked.by)
 
     def remark(self, at: datetime) -> None:
         verb = self.rng.choice(["reopen", "acknowledge", "wait", "resume", "note"])
         decided = cases.remark(verb, self.ticket(), {}, self._asked(at))
         self._keep(decided.others, verb, at)
 
-    def prioritise(self, at: datetime) -> None:
-        agreed = self.rng.random() < 0.7
-        priority = self.rng.choice(PRIORITIES)
+    def prioritise(self, at: datetime, priority: str = "") -> None:
+        agreed = bool(priority) or self.rng.random() < 0.7
+        priority = priority or self.rng.choice(PRIORITIES)
         wanted = {"priority": priority, "agreed": agreed}
         decided = cases.prioritise(self.ticket(), wanted, self._asked(at, "motivo"), self.catalogue)
         self._keep(decided.others, "priority", at, priority, grounds=agreed)
 
     def upgrade(self, _at: datetime) -> None:
+        """Upgrade its plan: told to the second clock whatever came before, unless it holds no unit."""
         above = LEVELS[LEVELS.index(self.level) + 1 :]
-        if above:
-            level = self.rng.choice(above)
+        if above and self.ticket().clock("~").request != "administrative":
+            level = self.level = self.rng.choice(above)
             rows = case_changes.upgraded(self.ticket(), level, self._asked(self.now), self.catalogue)
-            if rows:
-                self.level = level
-                self._keep(rows, "upgrade", self.now, level)
+            self._keep(rows, "upgrade", self.now, level)
+
+    def lower_late(self, _at: datetime) -> None:
+        """Upgrade a case that is late, then type what had been agreed before it was."""
+        told = self.second(self.now, self.now)
+        if told.due and self.opened < told.due <= self.now and told.answered is None:
+            self.upgrade(self.now)
+            self.now += self._pause()
+            self.prioritise(self.opened + (told.due - self.opened) * self.rng.randrange(10) // 10, "low")
 
     def reclassify(self, at: datetime) -> None:
         """Go out of compliance and come in again: the part of the command that needs no account."""
@@ -229,8 +244,9 @@ class Paper:
             self._keep(ticket.rows(fact), "out", at)
 
     def exclude(self, at: datetime) -> None:
-        decided = cases.exclude(self.ticket(), {"approver": "beatriz"}, self._asked(at, "corte"))
-        self._keep(decided.others, "exclude", at)
+        approver = self.rng.choice(["ana", "beatriz"])
+        decided = cases.exclude(self.ticket(), {"approver": approver}, self._asked(at, "corte"))
+        self._keep(decided.others, "exclude", at, approver)
 
     def revise(self, at: datetime) -> None:
         verdict = self.rng.choice(["met", "breached", "excluded"])
@@ -242,18 +258,35 @@ class Paper:
         self._keep(decided.others, "merge", at)
 
     def answer_there(self, at: datetime) -> None:
-        """Answer or resolve the other case."""
+        """Answer or resolve the other case, at an instant of its own."""
         other, asked = Ticket("U", self.target), self._asked(at)
+        if any(fact.at == at for fact in self.elsewhere):
+            return
+        channel = self.rng.choice(["platform", "chat", "chat"])
         if self.rng.random() < 0.2:
-            rows = cases.remark("resolve", other, {}, asked).others
-            counts = True
+            channel, rows = "platform", cases.remark("resolve", other, {}, asked).others
         else:
-            channel = self.rng.choice(["platform", "chat"])
             rows = cases.respond(other, {"channel": channel}, asked).others
-            counts = channel == "platform" or sla.run(other.facts, "~").priority == "high"  # type: ignore[union-attr]
         children = [self.ticket() for _ in case_changes.merged_cases(other, asked.at)]
         rows = [*rows, *case_changes.answered_through(other, children, rows[0].fact, asked)]
-        self._keep(rows, "elsewhere" if counts else "note", at)
+        self._keep(rows, "elsewhere", at, channel, by=asked.by)
+
+    def talk_there(self, at: datetime) -> None:
+        """Go over into the other case, be answered there, and learn of its priority later."""
+        if self.merged is None:
+            self.merge(at)
+        self.now += self._pause()
+        self.answer_there(self.now)
+        self.now += self._pause()
+        self.prioritise_there(self.rng.choice([self.opened, at, self.now]))
+
+    def prioritise_there(self, at: datetime) -> None:
+        """Change the priority of the other case: it may judge its answers anew."""
+        other, priority, asked = Ticket("U", self.target), self.rng.choice(PRIORITIES), self._asked(at, "motivo")
+        rows = cases.prioritise(other, {"priority": priority, "agreed": True}, asked, self.catalogue).others
+        children = [self.ticket() for _ in case_changes.merged_cases(other, "~")]
+        rows = [*rows, *case_changes.recounted(other, children, rows[0].fact, asked)]
+        self._keep(rows, "there", at, priority)
 
     # --- what both clocks say -----------------------------------------------------------------------------
 
@@ -261,11 +294,10 @@ class Paper:
         """Return the case as told to the second clock, with the answers in the case it went over into."""
         if self.merged is None:
             return self.case
-        found = []
+        found: list[naive.Fact] = []
         for fact in self.elsewhere:
             if (fact.at, fact.position) > (self.merged.at, self.merged.position):
-                later = max(fact, self.merged, key=lambda one: one.position)
-                found.append(dataclasses.replace(fact, recorded=later.recorded, position=later.position))
+                found += naive.told_there(fact, self.merged, self.there)
         return self.case.grown(*found)
 
     def first(self, at: datetime, known: datetime) -> naive.Told:
@@ -277,11 +309,15 @@ class Paper:
         def instant(text: str) -> datetime | None:
             return datetime.fromisoformat(text) if text else None
 
-        moment = to_iso(at)
+        moment, terms = to_iso(at), policies.Governing(clock, self.catalogue)
+        found = [one for one in segments.limits(clock, ticket.facts, terms) if one.cause != "left"]
+        counts = clock.due_at and clock.counted_at and clock.counted_at >= clock.started_at
         return naive.Told(
             instant(clock.due_at), clock.raw_verdict(moment), clock.verdict(moment),
             (clock.verdict_level, clock.verdict_priority) if clock.due_at else None,
             instant(clock.counted_at), instant(clock.final_at()),
+            timedelta(microseconds=measures.counted(found, clock.counted_at, terms)) if counts else None,
+            found[-1].calendar if clock.due_at else "",
         )  # fmt: skip
 
     def second(self, at: datetime, known: datetime) -> naive.Told:
@@ -303,15 +339,6 @@ class Paper:
 _ACTS: list[Any] = [
     Paper.respond, Paper.respond, Paper.respond, Paper.resolve, Paper.remark,
     *[Paper.prioritise] * 4, Paper.upgrade, Paper.upgrade, Paper.reclassify, Paper.reclassify,
-    Paper.exclude, Paper.revise, Paper.merge, Paper.answer_there, Paper.answer_there,
+    Paper.exclude, Paper.revise, Paper.merge, Paper.answer_there, Paper.answer_there, Paper.prioritise_there,
+    Paper.talk_there, Paper.talk_there, *[Paper.lower_late] * 3,
 ]  # fmt: skip
-
-
-class _refusals:
-    """A refusal is no fault; anything else is."""
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, *_details: object) -> bool:
-        return kind is not None and issubclass(kind, LedgerError)

@@ -21,13 +21,33 @@ from tests.naive_clock import US
 from tests.sla_paper import DAY, JUMPS, POLICIES, Paper, policy
 
 CASES, PARTS = 20_000, 16
-ACTS = {"respond", "resolve", "priority", "upgrade", "out", "in", "exclude", "revise", "elsewhere", "reopen", "note"}
+ACTS = {
+    "recount",
+    "respond",
+    "resolve",
+    "priority",
+    "upgrade",
+    "out",
+    "in",
+    "exclude",
+    "revise",
+    "elsewhere",
+    "reopen",
+    "note",
+}
 
 
 def lived(seed: object, steps: int = 0) -> Paper:
     paper = Paper(seed)
     paper.live(steps or paper.rng.randrange(1, 11))
     return paper
+
+
+def revived(paper: Paper) -> int:
+    """Return how many upgrades found the case late by what was known, but running by what was told of it later."""
+    facts = [fact for fact in paper.case.facts if fact.kind == "upgrade"]
+    told = [(paper.second(x.at, x.recorded), paper.second(x.at, naive.EVER)) for x in facts]
+    return sum(then.raw == "breached" and now.raw == "open" for then, now in told)
 
 
 def compare(first: int, last: int) -> Counter[str]:
@@ -37,13 +57,16 @@ def compare(first: int, last: int) -> Counter[str]:
         paper = lived(seed)
         seen["cases"] += 1
         seen.update(fact.kind for fact in paper.whole().facts)
+        seen["revived"] += revived(paper)
         for at, known in paper.moments():
             one, other = paper.first(at, known), paper.second(at, known)
             assert one == other, f"case {seed} at {at}, known at {known}"
             seen[f"{other.raw}/{other.adjusted}"] += 1
             seen["asked"] += 1
             seen["moved"] += other.governs not in (None, (paper.case.level, paper.case.priority))
-        seen["late"] += bool(paper.ticket().clock("~").late)
+        clock = paper.ticket().clock("~")
+        seen["late"] += bool(clock.late)
+        seen["self-approved"] += bool(clock.self_approved and not clock.excluded)
     return seen
 
 
@@ -56,6 +79,7 @@ def test_both_clocks_say_the_same(part: int) -> None:
     for verdict in ("met/met", "breached/breached", "open/open", "none/none", "breached/excluded", "met/excluded"):
         assert seen[verdict] > 10, seen
     assert min(seen["moved"], seen["late"]) > 30, seen
+    assert min(seen["self-approved"], seen["recount"], seen["revived"]) > 2, seen
 
 
 # --- laws ---------------------------------------------------------------------------------------------------------

@@ -65,7 +65,8 @@ class Kept:
 class Telling:
     """Tells one case as facts: each carries the ordinal of its row, so that a row is recorded once.
 
-    Rows that are `kept` are not told again; they are only remembered, for what follows from them.
+    Rows that are `kept` are not told again; they are only remembered, for what follows from them. `catalogue` is the
+    one with the calendars assigned so far: a case is promised what held when it was opened, as any other.
     """
 
     case: SourceCase
@@ -109,7 +110,7 @@ class Telling:
     def _open(self, row: SourceRow) -> None:
         first, *rest = row.steps
         day = local_day(first.at, self.zone)
-        target = self.catalogue.target(row.level, row.priority, day)
+        target = self.catalogue.target(row.level, row.priority, day, first.at)
         due = self.catalogue.calendar(target.calendar).due(from_iso(first.at), target.limit_us)
         self._priority = row.priority
         self._opened = self._add(

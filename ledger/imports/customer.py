@@ -67,6 +67,7 @@ class Customer:
         self.desk = desk
         self.mapping = desk.mapping
         self.catalogue = desk.ledger.catalogue
+        self.policy = desk.ledger.policy()
         self.number = number
         self.account = Account(number, self.catalogue)
         self.kept: dict[str, Kept] = {}
@@ -235,7 +236,7 @@ class Customer:
         else:
             grant, reason, rows = self._take(at, case)
         zone, source = self.mapping.times.zone, self.desk.source
-        telling = Telling(case, self.number, self.catalogue, zone, source, grant, reason, kept)
+        telling = Telling(case, self.number, self.policy, zone, source, grant, reason, kept)
         version, before = (kept.version, kept.rows) if kept is not None else (0, {})
         imported = here = 0  # the file's rows, and facts of the case, in the part that is being filled
         for ordinal, told in groupby(telling.tell(), key=lambda fact: fact.row):
