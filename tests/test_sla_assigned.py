@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ledger.catalogue import CatalogueError
+from ledger.catalogue import Assignment, CatalogueError, shipped
+from ledger.rules.instants import to_iso
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, Desk, local
+from tests.naive_clock import LEVELS, PRIORITIES
 from tests.sla_desk import AGREED, DAY, OFFICE, STRICT, act, assign, catalogue, opened, opened_desk
 
 
@@ -54,6 +59,35 @@ def test_dating_the_command_back_opens_no_way_into_the_past(desk: Desk) -> None:
     assert desk.ticket(at=f"{DAY} 10:30")["due_at"] == local(f"{DAY} 14:30")
     with desk.refused("in_the_past"):
         assign(desk, "24x7", at=f"{DAY} 10:00", **{"from": local(f"{DAY} 10:30")})
+
+
+def test_one_planned_for_a_level_leaves_the_others_free(desk: Desk) -> None:
+    assert assign(desk, "oficina", level="basic", **{"from": "2026-06-01"})["until"] is None
+    assert assign(desk, "oficina", **{"from": "2026-05-05"})["from"] == local("2026-05-05")
+    assign(desk, "oficina", priority="high")
+    assert desk.ticket()["due_at"] == local(f"{DAY} 14:00")
+    later = desk.at("2026-05-05 11:30").ticket(priority="high")
+    assert later["due_at"] == local("2026-05-05 13:30")
+    (entry,) = desk.events(PANADERIA, "ticket.opened")[1:]
+    assert entry["policy"] == "2000-01+0,2,3"
+    desk.at("2026-06-02 10:00").pay(amount="600.00")
+    desk.ticket()
+    assert desk.events(PANADERIA, "ticket.opened")[-1]["policy"] == "2000-01+3"
+
+
+def test_one_may_hold_before_another_that_was_planned_first(desk: Desk) -> None:
+    assign(desk, "24x7", **{"from": "2026-05-07"})
+    assert assign(desk, "oficina")["until"] == local("2026-05-07")
+    first = desk.at(f"{DAY} 11:00").ticket()["ticket"]
+    second = desk.at("2026-05-07 11:00").ticket()["ticket"]
+    assert [desk.clock(one)["due_at"] for one in (first, second)] == [local(f"{DAY} 16:00"), local("2026-05-07 15:00")]
+    assert [row["calendar"] for row in desk.ask("queue")["items"]] == ["oficina@1", "24x7@1"]
+
+
+def test_a_planned_one_is_put_right_by_another_from_the_same_instant(desk: Desk) -> None:
+    assign(desk, "oficina", **{"from": "2026-05-07"})
+    assert assign(desk, "24x7", **{"from": "2026-05-07"})["until"] is None
+    assert desk.at("2026-05-07 11:00").ticket()["due_at"] == local("2026-05-07 15:00")
 
 
 def test_an_open_case_keeps_its_promise_and_its_raise_uses_the_openings_policy(desk: Desk) -> None:
@@ -119,6 +153,72 @@ def test_who_may_assign_and_what(desk: Desk) -> None:
     for wrong in ({"level": "gold"}, {"priority": "urgent"}, {"from": "2026-02-30"}, {"from": "mañana"}):
         with desk.refused("malformed"):
             desk.do("calendar.assign", by=BEATRIZ, **{"level": "basic", "priority": "low", "calendar": "24x7", **wrong})
+
+
+# --- what a policy names ---------------------------------------------------------------------------------------------
+
+
+def assigned(rng: random.Random, start: datetime) -> Iterator[tuple[datetime, list[Assignment]]]:
+    """Yield instants, each with what had been assigned by then: from that instant on or later, in any order."""
+    now, log = start, list[Assignment]()
+    for _ in range(rng.randrange(1, 14)):
+        now += timedelta(hours=rng.choice([0, 1, 5, 30]))
+        if rng.random() < 0.6:
+            since = now + timedelta(hours=rng.choice([0, 0, 0, 1, 5, 30, 200]))
+            cell = rng.choice(LEVELS), rng.choice(PRIORITIES)
+            log.append(Assignment(to_iso(since), *cell, rng.choice(["24x7", "gt-business"])))
+        yield now, list(log)
+
+
+def test_a_policys_name_tells_which_calendars_held_at_an_opening_whatever_is_assigned_later() -> None:
+    """2,000 logs of assignments; each opening's name is read again for every level and priority at the log's end."""
+    named = unordered = 0
+    day, cells = date(2026, 3, 2), [(level, priority) for level in LEVELS for priority in PRIORITIES]
+    for seed in range(2000):
+        rng = random.Random(f"assigned {seed}")
+        promised: list[tuple[str, dict[tuple[str, str], str]]] = []
+        log: list[Assignment] = []
+        for now, log in assigned(rng, datetime(2026, 3, 2, tzinfo=UTC)):
+            at = now - timedelta(hours=rng.choice([0, 0, 1, 7]))
+            then = replace(shipped(), assignments=tuple(log))
+            held = {
+                (one.level, one.priority): f"{one.calendar}@1"
+                for one in sorted(log, key=lambda one: one.since)
+                if one.since <= to_iso(at)
+            }
+            asked = rng.choice(cells)
+            target = then.target(*asked, day, to_iso(at))
+            assert target.calendar == held.get(asked, "24x7@1")
+            promised.append((target.policy, held))
+        known = replace(shipped(), assignments=tuple(log))
+        for policy, held in promised:
+            told = {cell: known.target_of(policy, *cell, day).calendar for cell in cells}
+            assert told == {cell: held.get(cell, "24x7@1") for cell in cells}, (seed, policy)
+            assert known.target_of(policy, *cells[0], day).policy == policy
+            named, unordered = named + ("+" in policy), unordered + ("," in policy)
+    assert named > 4000
+    assert unordered > 500
+
+
+def test_the_name_of_an_old_case_means_what_it_meant(tmp_path: Path) -> None:
+    """Before, assignments followed in the order of their dates, and a name counted them."""
+    known = replace(
+        catalogue(tmp_path, OFFICE),
+        assignments=(
+            Assignment("2026-05-01T00:00:00.000000Z", "basic", "low", "oficina"),
+            Assignment("2026-05-02T00:00:00.000000Z", "basic", "high", "oficina"),
+            Assignment("2026-05-02T00:00:00.000000Z", "basic", "low", "24x7"),
+        ),
+    )
+    for policy, low, high in (
+        ("2000-01", "24x7@1", "24x7@1"),
+        ("2000-01+1", "oficina@1", "24x7@1"),
+        ("2000-01+2", "oficina@1", "oficina@1"),
+        ("2000-01+3", "24x7@1", "oficina@1"),
+    ):
+        told = [known.target_of(policy, "basic", priority, date(2026, 5, 4)) for priority in ("low", "high")]
+        assert [target.calendar for target in told] == [low, high]
+        assert {target.policy for target in told} == {policy}
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
