@@ -243,10 +243,7 @@ def _contact(fact: f.TicketFact) -> bool:
     return isinstance(fact, _CONTACTS)
 
 
-_CONTACTS = (
-    *(f.TicketResponded, f.TicketMessage, f.TicketWaiting, f.TicketResumed, f.TicketReopened, f.TicketMerged),
-    f.TicketMergedIn,
-)
+_CONTACTS = f.TicketResponded | f.TicketMessage | f.TicketWaiting | f.TicketResumed | f.TicketReopened | f.TicketMerged
 
 
 def _reopened(case: Case) -> Iterator[Act]:

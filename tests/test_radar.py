@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
 from openpyxl import load_workbook
 
+from ledger.imports import import_file, load_mapping
+from ledger.rules.instants import from_iso
 from ledger.texts import text
-from projections.radar import KINDS
+from projections.projector import projector_of
+from projections.radar import KINDS, _cases, acts_of, look
+from scripts.demo_log import write_log
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
 from tests.test_clock_http import cli
 
@@ -226,6 +233,60 @@ def test_it_speaks_of_one_month_of_opening_and_accuses_nobody(desk: Desk) -> Non
         assert text("radar_note", lang) in desk.ask("radar")["note"]
     with desk.refused("malformed"):
         desk.ask("radar", month="2026-13")
+
+
+def test_what_is_not_read_has_no_act_and_imported_history_is_not_dated_back(tmp_path: Path) -> None:
+    """400 cases of a made-up log and 60 that chance acts on, month by month: the same as where every case is folded."""
+    desk = Desk(f"sqlite:///{tmp_path / 'ledger.db'}").at("2026-03-02 09:00")
+    mapping = load_mapping(Path(__file__).parent.parent / "scripts" / "helpdesk_mapping.toml")
+    import_file(desk.ledger, write_log(tmp_path / "log.csv", 400), mapping)
+    chance_acts(desk, 60)
+    read, policy, head = projector_of(desk.ledger).read, desk.ledger.policy(), desk.position
+    found: Counter[str] = Counter()
+    cases = 0
+    for (month,) in read.query("SELECT DISTINCT month FROM r_tickets"):
+        streams = [stream for (stream,) in read.query("SELECT stream FROM r_tickets WHERE month = ?", [month])]
+        every = [act for case in _cases(desk.ledger.store, streams, policy, head) for act in acts_of(case)]
+        acts, answers = look(desk.ledger, month)
+        assert sorted(acts) == sorted(every)
+        assert answers.total() == sum(bool(desk.clock(s.removeprefix("ticket/"))["responded_at"]) for s in streams)
+        assert month == "2026-03" or "dated_back" not in {act.kind for act in acts}
+        found.update(act.kind for act in acts)
+        cases += len(streams)
+    assert cases == 460
+    assert min(found[kind] for kind in KINDS) > 0, found
+    desk.close()
+
+
+def chance_acts(desk: Desk, cases: int) -> None:
+    """Open so many urgent cases and act on each, now in time and now not."""
+    chance = Random(7)
+    desk.sell(FERRETERIA, "corporate")
+    desk.courtesy(FERRETERIA, 30, "corporate")
+    desk.ticket(FERRETERIA, ticket="TARGET")
+    for number in (f"CHANCE-{n}" for n in range(1, cases)):
+        start = desk.ledger.clock.now()
+        desk.ticket(FERRETERIA, priority="high", ticket=number)  # due in an hour
+
+        def after(seconds: int, start: str = start) -> None:
+            desk.ledger.clock.move(from_iso(start) + timedelta(seconds=seconds))
+
+        after(chance.choice((30, 90)))
+        if chance.random() < 0.3:
+            desk.do("ticket.respond", by=ANA, ticket=number)
+        after(chance.choice((1800, 3550)))
+        match chance.randrange(4):
+            case 0:
+                desk.do("ticket.wait", by=ANA, ticket=number)
+            case 1:
+                desk.do("ticket.merge", by=ANA, ticket=number, into="TARGET")
+            case 2:
+                lower(desk, number)
+        before = desk.ledger.clock.now()
+        after(4000)
+        if not desk.clock(number)["responded_at"] and chance.random() < 0.5:
+            desk.ledger.execute("ticket.resolve", {"ticket": number}, caller=LUIS, at=before)
+            desk.do("ticket.reopen", by=LUIS, ticket=number)
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
