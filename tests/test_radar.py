@@ -88,12 +88,12 @@ def test_dated_before_the_due_instant_and_recorded_after_it(desk: Desk) -> None:
     desk.do("ticket.respond", by=LUIS, ticket="TOO-LATE", at="2026-03-02 10:00")
     desk.do("ticket.resolve", by=LUIS, ticket="SOLVED", at="2026-03-02 09:30")
     desk.do(
-        "ticket.prioritise", by=LUIS, ticket="LOWERING", priority="low", agreed=True, reason="lo pidió",
+        "ticket.prioritise", by=BEATRIZ, ticket="LOWERING", priority="low", agreed=True, reason="lo pidió",
         at="2026-03-02 09:10",
     )  # fmt: skip
     found = [(x["ticket"], x["actor"], x["at"], x["later_at"], x["left_seconds"]) for x in acts(desk, "dated_back")]
     assert found == [
-        ("LOWERING", "luis", local("2026-03-02 09:10"), local("2026-03-02 10:30"), 3000),
+        ("LOWERING", "beatriz", local("2026-03-02 09:10"), local("2026-03-02 10:30"), 3000),
         ("SOLVED", "luis", local("2026-03-02 09:30"), local("2026-03-02 10:30"), 1800),
         ("ANSWER", "ana", local("2026-03-02 09:40"), local("2026-03-02 10:00"), 1200),
     ]
