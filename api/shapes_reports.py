@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_explain import EXPLAIN
 from ledger.commands_sla import REPORT_BY
 
 _FIGURES: dict[str, str | Schema] = {
@@ -11,6 +12,7 @@ _FIGURES: dict[str, str | Schema] = {
     **dict.fromkeys(("p50_us?", "p90_us?", "p95_us?", "worst_us?"), "whole?"),
 }
 _CELL: dict[str, str | Schema] = {"level": "level", "priority": "priority", "verdict": "verdict"}
+_WHY: dict[str, str | Schema] = {"explanation?": EXPLAIN["explain"]}
 _PUBLISHED_ROWS = many(record(level="level", priority="priority", **_FIGURES))
 
 PUBLISH = record(month="month", published_at="instant", cases="whole", digest="text")
@@ -24,6 +26,7 @@ REPORTS: dict[str, Schema] = {
         **{"customer?": "text", "agent?": "text"},
         rows=many(record(**dict.fromkeys((f"{name}?" for name in REPORT_BY), "text"), **_FIGURES)),
         totals=record(**_FIGURES),
+        **{"next?": "text?"},
         **{
             "breaches?": many(
                 record(
@@ -37,8 +40,9 @@ REPORTS: dict[str, Schema] = {
                     due_at="instant",
                     responded_at="instant?",
                     late_us="whole",
+                    **_WHY,
                 )
-            )
+            ),
         },
     ),
     "published": record(

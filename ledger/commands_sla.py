@@ -16,7 +16,7 @@ from ledger.command import (
     may,
     need,
 )
-from ledger.fields import Choice, Date, Flag, Id, Month, Names, Since, Text
+from ledger.fields import Choice, Date, Flag, Id, Month, Names, Since, Text, Whole
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.sla import PRIORITIES
 
@@ -72,6 +72,9 @@ SLA_QUESTIONS = (
             KNOWN_AT,
             may("raw", Flag()),
             may("breaches", Flag()),
+            may("explain", Flag()),
+            may("most", Whole(1, 10_000)),
+            may("cursor", Text(200)),
             may("times", Flag()),
             may("level", LEVEL),
             may("priority", Choice(PRIORITIES)),

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Any, BinaryIO
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, BinaryIO, cast
 
 import click
 
 from ledger.application import Caller
 from ledger.cli_context import ledger_of
-from ledger.cli_show import label, show_record, show_rows
+from ledger.cli_show import label, progress_bar, show_record, show_rows
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
 from ledger.fields import Instant, Month, Text
@@ -18,11 +17,12 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
 from ledger.settings import language
 from ledger.texts import text
-from projections.exports import readable, to_csv, to_xlsx, with_totals
+from projections.cli_breaches import FORMATS, counted, format_of, show, write
+from projections.exports import readable, with_totals
 from projections.monthly import monthly
 from projections.published import differing
+from projections.reports import asked
 
-FORMATS = ("table", "csv", "xlsx", "json")
 _OUT = click.File("wb", lazy=True, atomic=True)
 
 
@@ -39,73 +39,62 @@ def register(sla: click.Group) -> None:
 @click.option("--at", metavar="RFC3339", help="lo que era cierto entonces · what was true then")
 @click.option("--known-at", metavar="RFC3339", help="lo que se sabía entonces · what was known then")
 @click.option("--raw/--adjusted", default=None, help="sin exclusiones ni revisiones · without exclusions, revisions")
-@click.option("--breaches", is_flag=True, default=None, help="los incumplidos, uno por uno · one by one")
+@click.option("--breaches", is_flag=True, default=None, help="los incumplidos, con su porqué · one by one, and why")
+@click.option("--explain/--no-explain", default=None, help="si falta, sí · each breach explained; default: yes")
+@click.option("--most", type=click.IntRange(1), help="a lo más tantos incumplidos · at most so many breaches")
+@click.option("--cursor", help="los siguientes · those behind")
 @click.option("--level", type=click.Choice(LEVELS))
 @click.option("--priority", type=click.Choice(PRIORITIES))
 @click.option("--customer", help="solo esta cuenta · this account only")
 @click.option("--agent", help="solo este agente · this agent only")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
 @click.option("--out", type=_OUT, help="archivo · file; csv con --breaches: solo ellos · with it: these alone")
+@click.option("--breaches-out", type=_OUT, help="los incumplidos en su archivo · the breaches in a file of their own")
 @click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def report(
-    ctx: click.Context, /, form: str | None, out: BinaryIO | None, bom: bool, as_json: bool, **given: Any
+    ctx: click.Context,
+    /,
+    form: str | None,
+    out: BinaryIO | None,
+    breaches_out: BinaryIO | None,
+    bom: bool,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Cumplidos, incumplidos, abiertos, excluidos y tiempos · met, breached, open, excluded, and times."""
-    form = "json" if as_json else form or _format_of(out)
+    form = "json" if as_json else form or format_of(out) or "table"
+    if form == "xlsx" and out is None:
+        raise Malformed("out", None, "remedy_missing")
     values = {name.rstrip("_"): value for name, value in given.items() if value is not None}
-    with ledger_of(ctx) as ledger:
-        answer = ledger.ask("report", values)
     lang = ctx.obj["lang"]
-    if form == "table":
-        _show(answer, lang, dated="at" in values or "known_at" in values)
-    elif form == "csv":
-        table = answer["breaches"] if "breaches" in answer else with_totals(answer, "total")
-        _deliver(to_csv(table, bom=bom), out)
-    elif form == "json":
-        _deliver(json.dumps(answer, ensure_ascii=False).encode() + b"\n", out)
-    else:
-        if out is None:
-            raise Malformed("out", None, "remedy_missing")
-        _deliver(to_xlsx(_sheets(answer, lang), lang), out)
+    own = format_of(breaches_out)
+    if own:
+        values["breaches"] = True
+    with ledger_of(ctx) as ledger:
+        answer, breaches = asked(ledger, values)
+        if breaches_out is not None and breaches is not None:
+            with breaches_out, progress_bar(len(breaches)) as tick:
+                write({}, None, counted(breaches, tick), own, breaches_out, lang, bom=bom)
+            breaches = None
+        if form == "table":
+            show(answer, breaches, lang, dated="at" in values or "known_at" in values)
+            return
+        rows = with_totals(answer, _word(form, lang))
+        with progress_bar(len(breaches) if breaches else 0) as tick:
+            one_by_one = counted(breaches, tick)
+            with _sink(out) as sink:
+                write(answer, rows, one_by_one, form, sink, lang, bom=bom)
 
 
-def _format_of(out: BinaryIO | None) -> str:
-    """Return the format that a file's name says, `table` without a file."""
-    if out is None:
-        return "table"
-    ending = Path(out.name).suffix.lower().removeprefix(".")
-    if ending not in FORMATS[1:]:
-        raise Malformed("format", ending, "remedy_choice", words=", ".join(FORMATS[1:]))
-    return ending
+def _sink(out: BinaryIO | None) -> AbstractContextManager[BinaryIO]:
+    """Return the file, or standard output, which stays open."""
+    return out if out is not None else nullcontext(cast("BinaryIO", click.open_file("-", "wb")))
 
 
-def _show(answer: dict[str, Any], lang: str, *, dated: bool) -> None:
-    if dated:
-        show_record({name: answer[name] for name in ("at", "known_at")}, lang, False)
-        click.echo()
-    show_rows([readable(row) for row in with_totals(answer, text("label_totals", lang))], lang)
-    if "breaches" in answer:
-        click.echo(f"\n{text('label_breaches', lang)}")
-        show_rows([readable(row) for row in answer["breaches"]], lang)
-
-
-def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]]:
-    asked = {name: value for name, value in answer.items() if name not in ("rows", "totals", "breaches")}
-    sheets = {label("report", lang): with_totals(answer, text("label_totals", lang))}
-    if "breaches" in answer:
-        sheets[label("breaches", lang)] = answer["breaches"]
-    return {**sheets, label("asked_for", lang): [asked]}
-
-
-def _deliver(content: bytes, out: BinaryIO | None) -> None:
-    """Write to the file, or to standard output as it is."""
-    if out is not None:
-        with out:
-            out.write(content)
-    else:
-        click.echo(content, nl=False)
+def _word(form: str, lang: str) -> str:
+    return "total" if form == "csv" else text("label_totals", lang)
 
 
 @click.command("publish")
@@ -162,4 +151,8 @@ def monthly_command(ctx: click.Context, /, account: str, month: str, lang: str |
     """Informe mensual para un cliente, en HTML que se imprime bien · a customer's monthly report as printable HTML."""
     with ledger_of(ctx) as ledger:
         page = monthly(ledger, account, Month().parse(month, "month"), language(lang) if lang else "")
-    _deliver(page.encode(), out)
+    if out is None:
+        click.echo(page, nl=False)
+        return
+    with out:
+        out.write(page.encode())

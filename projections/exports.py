@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, BinaryIO
 
 import xlsxwriter
 
 from ledger.cli_show import label
 from ledger.texts import table, text
+from projections.breaches import WHY_LINES
 from projections.compliance import MEASURES
 
 Row = dict[str, Any]
 _SECOND = 1_000_000
+_CELL = 32_767  # characters that a cell of XLSX holds
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to compute (OWASP, "CSV injection")
 _SHARE, _TIMES = MEASURES[0], (*MEASURES[1:], "late_us")
 _NAMES = {_SHARE: "met_share", "late_us": "late_by", **{name: name.removesuffix("_us") for name in MEASURES[1:]}}
@@ -61,18 +63,28 @@ def _seconds(us: int) -> int:
 # --- CSV -------------------------------------------------------------------------------------------------------------
 
 
-def to_csv(rows: Sequence[Mapping[str, Any]], *, bom: bool = False) -> bytes:
-    """Return rows of one form as CSV (RFC 4180, UTF-8): names as headings, shares without their sign.
+def to_csv(rows: Iterable[Mapping[str, Any]], *, bom: bool = False) -> bytes:
+    """Return rows of one form as CSV; see `write_csv`."""
+    file = io.BytesIO()
+    write_csv(file, rows, bom=bom)
+    return file.getvalue()
+
+
+def write_csv(file: BinaryIO, rows: Iterable[Mapping[str, Any]], *, bom: bool = False) -> None:
+    """Write rows of one form as CSV (RFC 4180, UTF-8) as they come: names as headings, shares without their sign.
 
     `bom` lets a spreadsheet see that it is UTF-8. Text that would be read as a formula gets an apostrophe before it.
     """
-    file = io.StringIO(newline="")
-    writer = csv.writer(file)
-    if rows:
-        writer.writerow(_NAMES.get(name, name) for name in rows[0])
+    text_file = io.TextIOWrapper(file, encoding="utf-8-sig" if bom else "utf-8", newline="")
+    writer = csv.writer(text_file)
+    names: list[str] = []
     for row in rows:
-        writer.writerow(_csv_cell(name, value) for name, value in row.items())
-    return file.getvalue().encode("utf-8-sig" if bom else "utf-8")
+        if not names:
+            names = list(row)
+            writer.writerow(_NAMES.get(name, name) for name in names)
+        writer.writerow(_csv_cell(name, row[name]) for name in names)
+    text_file.flush()
+    text_file.detach()  # the file stays its owner's to close
 
 
 def _csv_cell(name: str, value: Any) -> str | int:
@@ -90,28 +102,48 @@ def _csv_cell(name: str, value: Any) -> str | int:
 # --- XLSX ------------------------------------------------------------------------------------------------------------
 
 
-def to_xlsx(sheets: Mapping[str, Sequence[Mapping[str, Any]]], lang: str) -> bytes:
-    """Return a workbook with one sheet a table; headings and our words in `lang`, every text written as text."""
+def to_xlsx(sheets: Mapping[str, Iterable[Mapping[str, Any]]], lang: str) -> bytes:
+    """Return a workbook; see `write_xlsx`."""
     file = io.BytesIO()
-    book = xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False})
+    write_xlsx(file, sheets, lang)
+    return file.getvalue()
+
+
+def write_xlsx(file: BinaryIO, sheets: Mapping[str, Iterable[Mapping[str, Any]]], lang: str) -> None:
+    """Write a workbook with one sheet a table; headings and our words in `lang`, every text written as text.
+
+    Rows go to disk as they come, so their number does not matter; each sheet prints across, its heading on each page.
+    """
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    book = xlsxwriter.Workbook(file, options)
     formats = {
         "head": book.add_format({"bold": True, "bottom": 1}),
         "share": book.add_format({"num_format": "0.00%"}),
         "time": book.add_format({"num_format": "[h]:mm:ss"}),
+        "lines": book.add_format({"text_wrap": True, "valign": "top"}),
     }
     for title, rows in sheets.items():
         sheet = book.add_worksheet(title[:31])
         sheet.freeze_panes(1, 0)
-        names = list(rows[0]) if rows else []
-        for column, name in enumerate(names):
-            heading = label(_NAMES.get(name, name), lang)
-            sheet.write_string(0, column, heading, formats["head"])
-            sheet.set_column(column, column, max(12, len(heading) + 2))
+        sheet.set_landscape()
+        sheet.set_paper(9)  # A4
+        sheet.fit_to_pages(1, 0)
+        sheet.repeat_rows(0)
+        names: list[str] = []
         for number, row in enumerate(rows, 1):
+            if not names:
+                names = list(row)
+                _head(sheet, names, lang, formats)
             for column, name in enumerate(names):
                 _write(sheet, number, column, name, row.get(name), lang, formats)
     book.close()
-    return file.getvalue()
+
+
+def _head(sheet: Any, names: Sequence[str], lang: str, formats: Mapping[str, Any]) -> None:
+    for column, name in enumerate(names):
+        heading = label(_NAMES.get(name, name), lang)
+        sheet.set_column(column, column, 60 if name in WHY_LINES else max(12, len(heading) + 2))
+        sheet.write_string(0, column, heading, formats["head"])
 
 
 def _write(sheet: Any, row: int, column: int, name: str, value: Any, lang: str, formats: Mapping[str, Any]) -> None:
@@ -123,8 +155,10 @@ def _write(sheet: Any, row: int, column: int, name: str, value: Any, lang: str, 
         sheet.write_number(row, column, _seconds(value) / 86_400, formats["time"])
     elif isinstance(value, int) and not isinstance(value, bool):
         sheet.write_number(row, column, value)
+    elif name in WHY_LINES:
+        sheet.write_string(row, column, value[:_CELL], formats["lines"])
     else:
-        sheet.write_string(row, column, word(name, value, lang))
+        sheet.write_string(row, column, word(name, value, lang)[:_CELL])
 
 
 def word(name: str, value: Any, lang: str) -> str:

@@ -6,36 +6,51 @@ from collections.abc import Mapping
 from typing import Any
 
 from ledger.application import Ledger
-from ledger.catalogue import Catalogue
+from ledger.commands import QUESTIONS
 from ledger.errors import Unavailable
-from ledger.rules.instants import from_iso, show
-from ledger.store import Store
+from ledger.fields import parse_fields
+from ledger.rules.instants import show
 from projections import folded
-from projections.compliance import BY, Cells, Row, Scope, Tally, read_cells, rows_of, totals, verdict_sql, without_times
+from projections.breaches import LATE, Breaches
+from projections.compliance import Cells, Row, Scope, Tally, read_cells, rows_of, totals, verdict_sql, without_times
 from projections.projector import Projector, projector_of
 
 DEFAULT_BY = ["level", "priority"]
-_ALWAYS = "24x7@1"
-_TOLD = ("ticket", "account", "agent", "verdict_level", "verdict_priority", "month", "calendar")
-_LATE = (*_TOLD, "zone", "due_at", "counted_at")
+_TRIES = 5
+_MODEL = "tickets"
 
 
 def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Row:
-    """Answer question `report`: rows, totals, and the breaches where they are asked for.
+    """Answer question `report`: rows, totals, and the breaches where they are asked for."""
+    found, breaches = prepared(ledger, values, at, now)
+    return found if breaches is None else {**found, "breaches": list(breaches)}
+
+
+def asked(ledger: Ledger, given: Mapping[str, Any]) -> tuple[Row, Breaches | None]:
+    """Return what `ledger.ask("report", given)` answers, its breaches apart and still to be worked out."""
+    values = parse_fields(given, QUESTIONS["report"].fields)
+    now = ledger.clock.now()
+    return prepared(ledger, values, values.get("at") or values.get("known_at") or now, now)
+
+
+def prepared(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> tuple[Row, Breaches | None]:
+    """Return the report but for its breaches, and these, still to be worked out, where they are asked for.
 
     With `at` (true then) or `known_at` (known then) every case is folded from the log; else the read model tells.
     """
     by, raw, times = values.get("by") or DEFAULT_BY, bool(values.get("raw")), values.get("times", True)
-    scope = _scope(values)
-    projector = projector_of(ledger)
+    listed = values.get("breaches", values.get("explain", False))
+    scope, projector = _scope(values), projector_of(ledger)
+    late, position = list[Row](), 0
     if "at" in values or "known_at" in values:
         known = values.get("known_at")
         position = ledger.store.last_position() if known is None else ledger.store.position_known_at(known)
         cells, late = _folded(projector, by, at, position, raw, scope)
+    elif listed:
+        cells, late, position = _as_it_stands(projector, by, at, raw, scope)
     else:
         going_on(projector)
         cells = read_cells(projector.read, by, now=at, raw=raw, scope=scope, times=times)
-        late = _late(projector.read, at, raw, scope) if values.get("breaches") else []
     zone = ledger.catalogue.zone
     found: Row = {"at": show(at, zone), "known_at": None, "by": by, "raw": raw, **_echo(values)}
     if "known_at" in values:
@@ -44,15 +59,19 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Row:
     if not times:
         rows, last = [without_times(row) for row in rows], without_times(last)
     found |= {"rows": rows, "totals": last}
-    if values.get("breaches"):
-        found["breaches"] = [_breach(case, at, ledger.catalogue) for case in late]
-    return found
+    if not listed:
+        return found, None
+    explain = values.get("explain", True)
+    breaches = Breaches(ledger, projector, late, at, values.get("known_at", ""), position, explain)
+    if "most" in values or "cursor" in values:
+        breaches, found["next"] = breaches.behind(values.get("cursor", ""), values.get("most"))
+    return found, breaches
 
 
 def going_on(projector: Projector) -> None:
     """Raise Unavailable where the tickets' read model stopped at a row it cannot read: it would tell half of it."""
     for state in projector.states():
-        if state.name == "tickets" and state.error:
+        if state.name == _MODEL and state.error:
             raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
 
 
@@ -72,28 +91,28 @@ def _folded(
     tally, late = Tally(by, at, raw, scope), []
     for case in folded.cases(projector, at, position):
         if tally.add(case) == "breached":
-            late.append({name: case[name] for name in _LATE})
+            late.append({name: case[name] for name in LATE})
     return tally.cells(), sorted(late, key=lambda case: (case["due_at"], case["ticket"]))
 
 
-def _late(read: Store, at: str, raw: bool, scope: Scope) -> list[Row]:
-    where, given = scope.where()
-    sql = f"""
-        SELECT {", ".join(_LATE)} FROM (SELECT {", ".join(_LATE)}, {verdict_sql(raw)} AS verdict
-        FROM r_tickets WHERE {where}) AS judged WHERE verdict = 'breached' ORDER BY due_at, ticket"""
-    return [dict(zip(_LATE, row, strict=True)) for row in read.query(sql, [at, *given])]
+def _as_it_stands(
+    projector: Projector, by: list[str], at: str, raw: bool, scope: Scope
+) -> tuple[Cells, list[Row], int]:
+    """Return the cells, the breached cases and the position of the log that both are of.
 
-
-def _breach(case: Row, at: str, catalogue: Catalogue) -> Row:
-    """Return a breach as it is listed; `late_us` is counted time past the due instant, so far where unanswered."""
-    calendar = catalogue.calendar(case["calendar"] or _ALWAYS)
-    end = case["counted_at"] or at
-    late = calendar.elapsed_us(from_iso(case["due_at"]), from_iso(end)) if end > case["due_at"] else 0
-    names = {column: name for name, column in BY.items()}
-    told = {names.get(name, name): case[name] or None for name in _TOLD}
-    return {
-        **told,
-        "due_at": show(case["due_at"], case["zone"]),
-        "responded_at": show(case["counted_at"], case["zone"]) if case["counted_at"] else None,
-        "late_us": late,
-    }
+    Two statements see two states of the read model where another process moves it: then once more, at last the log.
+    """
+    read = projector.read
+    for _ in range(_TRIES):
+        going_on(projector)
+        before = projector.position(_MODEL) or 0
+        cells = read_cells(read, by, now=at, raw=raw, scope=scope)
+        where, given = scope.where()
+        sql = f"""
+            SELECT {", ".join(LATE)} FROM (SELECT {", ".join(LATE)}, {verdict_sql(raw)} AS verdict
+            FROM r_tickets WHERE {where}) AS judged WHERE verdict = 'breached' ORDER BY due_at, ticket"""
+        late = [dict(zip(LATE, row, strict=True)) for row in read.query(sql, [at, *given])]
+        if projector.position(_MODEL) == before:
+            return cells, late, before
+    position = projector.store.last_position()
+    return *_folded(projector, by, at, position, raw, scope), position
