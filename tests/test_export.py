@@ -19,7 +19,6 @@ from lxml import etree
 from openapi_schema_validator import OAS31Validator
 
 from ledger import facts as f
-from ledger.errors import LedgerError
 from ledger.imports import import_file, load_mapping
 from projections.export import write_ocel, write_xes
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, iso
@@ -278,33 +277,13 @@ def test_verdicts_come_back_from_a_round_trip(desk: Desk, tmp_path: Path) -> Non
     other.close()
 
 
-def xes(tmp_path: Path, text: str) -> Path:
-    file = tmp_path / "x.xes"
-    file.write_text(text, "utf-8")
-    return file
-
-
-@pytest.mark.parametrize(
-    ("text", "code"),
-    [
-        ("", "import_unreadable"),
-        ("<log>", "import_unreadable"),
-        ("<notes/>", "import_unreadable"),
-        ("<log/>", "import_empty"),
-        ("<log><trace><string key='a' value='1'/></trace></log>", "import_empty"),
-        ('<!DOCTYPE log [<!ENTITY a "b">]><log><trace><event><string key="x" value="&a;"/></event></trace></log>',
-         "import_unreadable"),
-        ("<log><trace>" + "<list>" * 100 + "</list>" * 100 + "</trace></log>", "import_unreadable"),
-        ("<log><trace><event><string key='x' value='1'/></event></trace></log>", "import_column"),
-    ],
-)  # fmt: skip
-def test_what_is_no_usable_xes_is_refused(tmp_path: Path, text: str, code: str) -> None:
-    desk = Desk(f"sqlite:///{tmp_path / 'l.db'}").at("2026-03-12 09:00")
-    with pytest.raises(LedgerError) as refused:
-        import_file(desk.ledger, xes(tmp_path, text), load_mapping(MAPPING))
-    assert refused.value.code == code
-    assert desk.position == 0
-    desk.close()
+def test_rows_set_aside_late_are_told_as_events(desk: Desk, tmp_path: Path) -> None:
+    """Numbers that the ledger has already are found out when it is read: their rows are told whole."""
+    file, _counts = exported(desk, "xes", tmp_path, until="2026-03-09")
+    done = import_file(desk.ledger, file, load_mapping(MAPPING))
+    taken = [row for row in done.rejected if row.reason.code == "duplicate_ticket"]
+    assert len(taken) == events_of(desk, ("T-1", "T-2"))
+    assert taken[0].text.startswith("case:concept:name=T-1; case:account=C-100; ")
 
 
 # --- the command line, and pm4py --------------------------------------------------------------------------------------

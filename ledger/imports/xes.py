@@ -1,22 +1,32 @@
 """An XES file as records, so that the mapping of a CSV file reads it too: one record an event.
 
 Columns are the keys of the events' attributes as they stand, and those of their trace with `case:` before them
-(`case:concept:name`). It is parsed as a stream, twice: for its columns, then for its events. A document type is
-refused, so no entity is ever expanded.
+(`case:concept:name`). It is parsed as a stream, twice: for its columns, then for its events. A file that is no XES
+is refused whole, with its line: a document type (so no entity is ever expanded), elements where none may stand or
+nested without end, a key twice, a value that is missing, over-long or not of its type.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from xml.parsers import expat
 
 from ledger.errors import Refused
 from ledger.imports.lines import Record
 
-_VALUES = frozenset({"string", "date", "int", "float", "boolean", "id"})
+_WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
+_REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", re.ASCII)
+_TRUTH = re.compile(r"true|false|0|1", re.ASCII)
+_FORMS = {"int": _WHOLE, "float": _REAL, "boolean": _TRUTH}
+_VALUES = frozenset({"string", "date", "id", *_FORMS})
 _CHUNK = 65_536
 _MOST_DEPTH = 64
+_MOST_COLUMNS = 2000
+_MOST_ELEMENT = 1 << 20  # bytes of one element with its attributes
 
 Event = tuple[int, dict[str, str]]  # the line on which it begins, and its attributes with those of its trace
 
@@ -26,7 +36,12 @@ class XesRecords:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._columns = list(dict.fromkeys(key for _line, event in self._events() for key in event))
+        columns: dict[str, None] = {}
+        for line, event in self._events():
+            columns.update(dict.fromkeys(event))
+            if len(columns) > _MOST_COLUMNS:
+                raise self._refused(f"line {line}: more than {_MOST_COLUMNS} different keys")
+        self._columns = list(columns)
 
     def __iter__(self) -> Iterator[Record]:
         """Yield the heading, then every event in the order of the file; nothing where there is no event."""
@@ -34,34 +49,49 @@ class XesRecords:
             return
         yield Record(1, list(self._columns), "")
         for line, event in self._events():
-            cells = [event.get(column, "") for column in self._columns]
-            yield Record(line, cells, "; ".join(f"{key}={value}" for key, value in event.items()))
+            yield Record(line, [event.get(column, "") for column in self._columns], _text(event))
 
     def reread(self, width: int) -> str | None:
         """Say that no event hides another."""
         return None
 
     def line(self, number: int) -> str:
-        """Return line `number` of the file, counted from 1, without its end."""
-        with self._path.open(encoding="utf-8", errors="surrogateescape") as lines:
-            return next((line.rstrip("\r\n") for n, line in enumerate(lines, 1) if n == number), "")
+        """Return the event that begins on line `number` of the file, counted from 1."""
+        return self._texts.get(number, "")
+
+    @cached_property
+    def _texts(self) -> dict[int, str]:
+        """The events by their first lines: read once more, for the few imports that set rows aside late."""
+        return {line: _text(event) for line, event in self._events()}
 
     def _events(self) -> Iterator[Event]:
         """Yield every event; Refused for a file that is no XES."""
         reader = _Reader()
+        read = 0
         try:
             with self._path.open("rb") as file:
                 while chunk := file.read(_CHUNK):
+                    read += len(chunk)
                     reader.parser.Parse(chunk, False)
                     yield from reader.taken()
+                    if read - reader.parser.CurrentByteIndex > _MOST_ELEMENT:
+                        raise _NotXes(f"an element is longer than {_MOST_ELEMENT} bytes")
                 reader.parser.Parse(b"", True)
             yield from reader.taken()
         except OSError as error:
-            raise Refused("import_unreadable", file=self._path.name, why=error.strerror or str(error)) from error
-        except expat.ExpatError as error:
-            raise Refused("import_unreadable", file=self._path.name, why=str(error)) from error
+            raise self._refused(error.strerror or str(error)) from error
         except _NotXes as error:
-            raise Refused("import_unreadable", file=self._path.name, why=str(error)) from error
+            raise self._refused(f"line {reader.parser.CurrentLineNumber}: {error}") from error
+        # A name of an encoding that the parser cannot take is a ValueError or a LookupError.
+        except (expat.ExpatError, ValueError, LookupError) as error:
+            raise self._refused(str(error)) from error
+
+    def _refused(self, why: str) -> Refused:
+        return Refused("import_unreadable", file=self._path.name, why=why)
+
+
+def _text(event: dict[str, str]) -> str:
+    return "; ".join(f"{key}={value}" for key, value in event.items())
 
 
 class _NotXes(Exception):
@@ -96,19 +126,53 @@ class _Reader:
             raise _NotXes(f"<{name}> is no <log>")
         if len(self._stack) >= _MOST_DEPTH:
             raise _NotXes("its elements are nested too deep")
+        if (name == "trace" and parent != "log") or (name == "event" and parent not in ("log", "trace")):
+            raise _NotXes(f"<{name}> stands inside <{parent}>")
         self._stack.append(name)
         if name == "trace":
             self._trace, self._own = {}, []
-        elif name == "event" and parent == "trace":
+        elif name == "event":  # outside a trace it has no case: its row says so
             self._own.append((self.parser.CurrentLineNumber, {}))
-        elif name in _VALUES and "key" in attributes:
-            value = attributes.get("value", "")
-            if self._stack[-3:-1] == ["trace", "event"]:
-                self._own[-1][1][attributes["key"]] = value
+        elif name in _VALUES:
+            value = _checked(name, attributes)
+            if parent == "event":
+                self._add(self._own[-1][1], attributes["key"], value)
             elif parent == "trace":
-                self._trace[f"case:{attributes['key']}"] = value
+                self._add(self._trace, f"case:{attributes['key']}", value)
+
+    def _add(self, component: dict[str, str], key: str, value: str) -> None:
+        if key in component:
+            raise _NotXes(f"the key {key!r} stands twice")
+        component[key] = value
 
     def _end(self, _tag: str) -> None:
-        if self._stack.pop() == "trace":
-            self._done += [(line, {**self._trace, **event}) for line, event in self._own]
-            self._own = []
+        name = self._stack.pop()
+        if name == "trace":
+            for line, event in self._own:
+                if twice := self._trace.keys() & event.keys():
+                    raise _NotXes(f"the event on line {line} has a key of its trace: {min(twice)!r}")
+                self._done.append((line, {**self._trace, **event}))
+        elif name == "event" and self._stack[-1] == "log":
+            self._done += self._own
+        else:
+            return
+        self._own = []
+
+
+def _checked(name: str, attributes: dict[str, str]) -> str:
+    """Return the value of an attribute; _NotXes unless it has a key and a value of its type."""
+    key, value = attributes.get("key"), attributes.get("value")
+    if not key or value is None:
+        raise _NotXes(f"<{name}> without {'a value' if key else 'a key'}")
+    form = _FORMS.get(name)
+    if (form is not None and not form.fullmatch(value.strip())) or (name == "date" and not _is_date(value.strip())):
+        raise _NotXes(f"{value[:100]!r} is no {name} (key {key[:100]!r})")
+    return value
+
+
+def _is_date(value: str) -> bool:
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return "T" in value
