@@ -12,6 +12,7 @@ from ledger.changes import open_charge
 from ledger.command import MANAGERS
 from ledger.errors import Malformed, NotFound, Refused
 from ledger.plans import Answer, Decided, common, reference_stream
+from ledger.rules import people
 from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.money import show_amount, split
@@ -246,7 +247,7 @@ def _corrects(account: Account, v: Answer, asked: Asked) -> Answer:
         if asked.role not in MANAGERS:
             raise Malformed("approver", None, "remedy_missing")
         approver = asked.by
-    elif approver == asked.by and asked.role not in MANAGERS:
+    elif people.same(approver, asked.by) and asked.role not in MANAGERS:
         raise Refused("approver_is_asker", approver=approver)
     return {**common(account.number, asked), "approver": approver}
 

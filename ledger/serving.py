@@ -21,7 +21,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.rules.subscriptions import local_day
 from ledger.store import Recorded
-from ledger.ticket import Ticket, check_order, due_instant, state, ticket_fields
+from ledger.ticket import Ticket, check_breach, check_order, due_instant, state, ticket_fields
 
 
 def open_ticket(
@@ -160,6 +160,8 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
     if request == clock.request:
         raise Refused("same_request", ticket=ticket.number, request=request)
     check_order(ticket, asked)
+    if request == "administrative":
+        check_breach(ticket, asked, "ticket.reclassify")
     held = account.whole(asked.now).uses.get(ticket.number, "")
     facts: list[f.Fact] = []
     fields: Answer = {}

@@ -12,7 +12,7 @@ from ledger.catalogue import Catalogue, Target
 from ledger.commands import MANAGERS
 from ledger.errors import Malformed, NotFound, Refused
 from ledger.plans import Answer, Decided, common
-from ledger.rules import sla
+from ledger.rules import people, sla
 from ledger.rules.instants import from_iso, show, to_iso
 from ledger.rules.subscriptions import FAR
 from ledger.store import Recorded
@@ -131,6 +131,7 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
         raise Refused("ticket_resolved", ticket=ticket.number)
     runs = bool(clock.due_at) and not clock.responded_at and asked.at < clock.due_at
     if way == "lower" and runs:
+        check_breach(ticket, asked, "ticket.prioritise")
         _check_grounds(clock, v, asked)
     due_at = ""
     if runs:
@@ -147,6 +148,19 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 
+def check_breach(ticket: Ticket, asked: Asked, command: str) -> None:
+    """Refuse to loosen by a date before the due instant what had been breached by now, unless a manager says why.
+
+    "A breach that has happened stays", and leaves compliance by an exclusion only (DOMAIN.md, "Response targets").
+    """
+    known = ticket.clock(asked.now)
+    if asked.at < known.due_at and known.breached_by(asked.now):
+        if asked.role not in MANAGERS:
+            raise Refused("breach_stays", ticket=ticket.number, due_at=show(known.due_at, known.opened.zone))
+        if not asked.reason:
+            raise Refused("reason_required", command=command)
+
+
 def check_order(ticket: Ticket, asked: Asked) -> None:
     """Refuse to move a target behind a later move: what was decided later stands on what was before.
 
@@ -155,7 +169,8 @@ def check_order(ticket: Ticket, asked: Asked) -> None:
     for fact in ticket.facts:
         decided = isinstance(fact, (f.TicketPrioritised, f.TicketReclassified))
         if fact.occurred_at > asked.at and (decided or (isinstance(fact, f.TicketPlanUpgraded) and not fact.dues)):
-            raise Refused("would_break_history", tickets=ticket.number)
+            at = show(fact.occurred_at, ticket.opened.zone)
+            raise Refused("behind_later_change", ticket=ticket.number, at=at)
 
 
 def _check_grounds(clock: sla.Clock, v: Answer, asked: Asked) -> None:
@@ -182,7 +197,7 @@ def assign(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
 
 
 def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
-    """Leave the adjusted figures: with a reason and an approver who is not the answering agent."""
+    """Leave the adjusted figures: with a reason and an approver who neither answered nor, unless a manager, asks."""
     clock = ticket.clock(asked.at)
     if not clock.due_at:
         raise Refused("no_target", ticket=ticket.number)
@@ -199,7 +214,9 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         if asked.role not in MANAGERS:
             raise Malformed("approver", None, "remedy_missing")
         approver = asked.by
-    if approver == known.responded_by:  # an exclusion may be dated before the answer
+    elif people.same(approver, asked.by) and asked.role not in MANAGERS:
+        raise Refused("approver_is_asker", approver=approver)
+    if people.same(approver, known.responded_by):  # an exclusion may be dated before the answer
         raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))

@@ -438,7 +438,7 @@ def test_nobody_reclassifies_behind_a_later_reclassification(desk: Desk) -> None
     ticket = opened(desk)
     reclassify(desk, ticket, "training", "12:00")
     desk.at(f"{DAY} 13:00")
-    with desk.refused("would_break_history"):
+    with desk.refused("behind_later_change"):
         desk.do("ticket.reclassify", ticket=ticket, request="administrative", at=f"{DAY} 11:00")
 
 

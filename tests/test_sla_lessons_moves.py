@@ -328,5 +328,5 @@ def test_no_priority_is_dated_behind_a_later_one(desk: Desk) -> None:
     ticket = opened(desk)
     act(desk, "prioritise", ticket, "11:00", priority="high")
     desk.at(f"{DAY} 11:30")
-    with desk.refused("would_break_history"):
+    with desk.refused("behind_later_change"):
         late(desk, "prioritise", ticket, "10:30", priority="medium")

@@ -132,7 +132,7 @@ def test_a_pause_is_told_as_waiting_and_the_due_instant_moves_by_it(desk: Desk) 
 
 
 def test_a_night_within_a_wait_stays_a_night(desk: Desk) -> None:
-    """Under opening hours that pause: what is closed is closed for its own reason, what is open in a wait is waiting."""
+    """Under opening hours that pause: what is closed keeps its reason, what is open in a wait is waiting."""
     desk.at("2026-08-03 16:00").sell()  # a Monday; closed from five to eight
     number = desk.ticket()["ticket"]
     desk.at("2026-08-03 16:30").do("ticket.wait", ticket=number, by=ANA)

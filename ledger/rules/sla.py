@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from ledger import facts as f
-from ledger.rules import finality
+from ledger.rules import finality, people
 from ledger.rules.responses import CHANNELS as CHANNELS
 from ledger.rules.responses import channel_counts as channel_counts
 from ledger.rules.responses import first_response as first_response
@@ -244,7 +244,7 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
 
 def _excluded(clock: Clock, fact: f.TicketExcluded) -> None:
     """Take an exclusion; one whose approver is the answering agent does not stand, whichever of both came first."""
-    if fact.approver == clock.responded_by:
+    if people.same(fact.approver, clock.responded_by):
         clock.self_approved = fact.approver
     else:
         clock.excluded, clock.approver = fact.reason or "excluded", fact.approver
