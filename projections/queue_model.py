@@ -1,12 +1,14 @@
 """The queue's read model: the cases whose promise still runs, and the warnings of every case.
 
-A case stands in `r_queue` while a due instant governs it and nobody has answered, resolved or excluded it: so the
-table is as small as the queue, however long the history. `r_warnings` holds what is still to be warned of and what
-was recorded within the last week, for the job, for a moved test clock and for whoever is to be told.
+A case stands in `r_queue` while a due instant governs it and nobody has answered, resolved or excluded it (nor revised
+its verdict to excluded): so the table is as small as the queue, however long the history. `r_warnings` holds what is
+still to be warned of and what was recorded within the last week, for the job, for a moved test clock and for whoever
+is to be told.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ledger import alerts
@@ -14,6 +16,7 @@ from ledger import facts as f
 from ledger.rules import sla
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
+from ledger.ticket import ticket_stream
 from projections.model import ReadModel, Rows, Stream, Table
 from projections.notices import Notice
 
@@ -66,7 +69,7 @@ def rows(stream: Stream) -> Rows:
     if clock is None or not clock.due_at:
         return {}
     found: dict[str, list[tuple[Any, ...]]] = {WARNINGS.name: _warnings(stream, facts, clock)}
-    if not (clock.responded_at or clock.excluded):
+    if not clock.responded_at and clock.verdict(FAR) != "excluded":
         opened = clock.opened
         calendar = alerts.governed(facts, clock, stream.catalogue)[-1].calendar
         found[QUEUE.name] = [
@@ -97,7 +100,7 @@ def _until(warned: f.TicketWarned, clock: sla.Clock) -> str:
     return FAR if warned.percent == 100 else min(warned.due_at, clock.responded_at or FAR)
 
 
-MODEL = ReadModel("queue", 2, "ticket/", (QUEUE, WARNINGS), rows)
+MODEL = ReadModel("queue", 3, "ticket/", (QUEUE, WARNINGS), rows)
 
 Mark = tuple[str, str]  # the instant of a warning that is not recorded, and its case
 START: Mark = ("", "")
@@ -133,6 +136,18 @@ def standing(read: Store, keys: list[str], now: str) -> set[str]:
         marks = ",".join("?" * len(part))
         sql = f"SELECT key FROM r_warnings WHERE key IN ({marks}) AND recorded = 1 AND until > ?"
         found.update(row[0] for row in read.query(sql, [*part, now]))
+    return found
+
+
+def running(read: Store, tickets: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return by number those of `tickets` whose promise still runs, each as its row of the queue."""
+    found: dict[str, dict[str, Any]] = {}
+    names = QUEUE.names[1:]
+    for start in range(0, len(tickets), 500):
+        part = [ticket_stream(ticket) for ticket in tickets[start : start + 500]]
+        marks = ",".join("?" * len(part))
+        for row in read.query(f"SELECT {', '.join(names)} FROM r_queue WHERE stream IN ({marks})", part):
+            found[row[0]] = dict(zip(names, row, strict=True))
     return found
 
 

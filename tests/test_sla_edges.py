@@ -276,3 +276,12 @@ def test_a_lowering_by_agreement_counts_in_the_calendar_of_the_opening(desk: Des
     lowered = act(desk, "prioritise", ticket, "10:30", priority="low", **AGREED)
     assert lowered["due_at"] == local(f"{DAY} 15:00")
     assert [row["calendar"] for row in desk.ask("queue")["items"]] == ["oficina@1"]
+
+
+def test_a_final_verdict_revised_to_excluded_leaves_the_queue(desk: Desk) -> None:
+    ticket = opened(desk, "high")
+    desk.at("2026-06-01 00:00")
+    assert [row["ticket"] for row in desk.ask("queue")["items"]] == [ticket]
+    act(desk, "revise", ticket, by=BEATRIZ, verdict="excluded", approver=CARMEN, reason="corte de energía")
+    assert desk.ask("queue")["items"] == []
+    agree(desk, "excluded", ticket)
