@@ -194,19 +194,20 @@ def _folded(projector: Projector, scope: Scope, end: int, streams: set[str] | No
 
 
 def _moved(streams: Iterable[Stream], catalogue: Catalogue, scope: Scope) -> Iterator[Moved]:
-    at = scope.at or FAR
     for stream in streams:
         facts = [fact for fact in stream.facts if isinstance(fact, f.TicketFact)]
-        recorded = [row[4] for row in stream.rows]
-        clock = sla.run(facts, at, recorded)
-        if clock is None or not clock.started_at:
-            continue
-        opened = clock.opened
-        policy, day = policy_of(clock, catalogue)
-        if scope.has(day):
-            yield Moved(
-                opened.ticket_no, opened.zone, day, policy, facts, recorded, clock, at, waits_of(clock), _cells(facts)
-            )
+        case = moved_case(facts, [row[4] for row in stream.rows], catalogue, scope.at or FAR)
+        if case is not None and scope.has(case.day):
+            yield case
+
+
+def moved_case(facts: list[f.TicketFact], recorded: list[str], catalogue: Catalogue, at: str) -> Moved | None:
+    """Return a case as of instant `at`; None where it was not open yet, or never had a target."""
+    clock = sla.run(facts, at, recorded)
+    if clock is None or not clock.started_at:
+        return None
+    opened, (policy, day), waits = clock.opened, policy_of(clock, catalogue), waits_of(clock, facts, at)
+    return Moved(opened.ticket_no, opened.zone, day, policy, facts, recorded, clock, at, waits, _cells(facts))
 
 
 def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
@@ -218,9 +219,15 @@ def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
     return version, day.isoformat()
 
 
-def waits_of(clock: sla.Clock) -> list[tuple[str, str]]:
-    """Return the waits on the customer, in order; one that still lasts has no end ("")."""
-    return clock.waits + ([(clock.waiting_since, "")] if clock.waiting_since else [])
+def waits_of(clock: sla.Clock, facts: Sequence[f.TicketFact], at: str) -> list[tuple[str, str]]:
+    """Return the waits on the customer, in order; one that still lasts has no end ("").
+
+    Those that the verdict stands on: what was recorded of them once it was final moves it under no policy.
+    """
+    late = set(map(id, clock.late))
+    told = sla.run([fact for fact in facts if id(fact) not in late], at) if late else clock
+    assert told is not None
+    return told.waits + ([(told.waiting_since, "")] if told.waiting_since else [])
 
 
 def _cells(facts: Sequence[f.TicketFact]) -> frozenset[tuple[str, str]]:

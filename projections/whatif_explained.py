@@ -43,14 +43,14 @@ def explain_flips(
         case = ledger.ticket(flip["ticket"], position=position)
         flip["explained"] = {
             "before": explanation(case, catalogue, at, known_at=known_at),
-            "after": explanation(case, catalogue, at, known_at=known_at, under=under(case, catalogue, policy)),
+            "after": explanation(case, catalogue, at, known_at=known_at, under=under(case, catalogue, policy, at)),
         }
 
 
-def under(case: Ticket, catalogue: Catalogue, policy: Policy) -> Under:
-    """Return what explains a case under a scenario."""
-    clock = sla.run(case.facts, FAR, case.recorded)
+def under(case: Ticket, catalogue: Catalogue, policy: Policy, at: str = FAR) -> Under:
+    """Return what explains a case under a scenario, as of instant `at`."""
+    clock = sla.run(case.facts, at, case.recorded)
     assert clock is not None  # it has an opening
     version, day = policy_of(clock, catalogue)
-    pauses = waits_of(clock) if policy.scenario.pause else []
+    pauses = waits_of(clock, case.facts, at) if policy.scenario.pause else []
     return Under(_Supposed(policy, version, day), pauses, {"scenario": policy.scenario.name, **policy.changes()})

@@ -1,16 +1,20 @@
 """What-if told naively, with no line of the project's code: random cases as raw rows, and their fold under any promise.
 
-Instants are whole microseconds since 1970. The business hours are those of Guatemala (UTC-6), span by span.
+Instants are whole microseconds since 1970. The business hours are those of Guatemala (UTC-6), span by span. A clock
+that stands still while waiting on the customer is told in datetimes: every open span, less every wait, piece by piece.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
+
+from tests import naive_clock
+from tests.naive_clock import EVER, Hours
 
 SECOND = 1_000_000
 HOUR = 3600 * SECOND
@@ -83,7 +87,7 @@ class Case:
 
     def tell(self, due: Due) -> Told:
         """Fold it under `due`."""
-        answered = min((e["at"] for e in self.events if e["kind"] in ("respond", "resolve")), default=None)
+        answered = min((e["at"] for e in self.events if e["kind"] in ("respond", "resolve", "elsewhere")), default=None)
         level, priority = self.level, self.priority
         told = Told(due(level, priority, self.start), (level, priority), answered)
         first, first_cell = told.due, told.cell
@@ -97,7 +101,7 @@ class Case:
                 if runs and (new < told.due if raised else event["agreed"] and new > told.due):  # type: ignore[operator]
                     told.due, told.cell = new, (level, priority)
             elif event["kind"] == "upgrade":
-                level = event["to"]
+                level = event["to"] if runs else level
                 new = due(level, priority, at)
                 if runs and new < told.due:  # type: ignore[operator]
                     told.due, told.cell = new, (level, priority)
@@ -105,6 +109,7 @@ class Case:
                 breached = told.due is not None and told.due <= at and not (answered and answered < told.due)
                 told.due = told.due if breached else None
             elif event["kind"] == "join":
+                level = event["level"]
                 new = due(level, priority, at)
                 if told.due is None:
                     told.due, told.cell = first, first_cell
@@ -135,21 +140,22 @@ class Case:
                 more |= {"priority": priority, "direction": "raise" if raised else "lower", "due_at": due_at}
                 more |= {"agreed": event["agreed"]}
             elif event["kind"] == "upgrade":
-                level = event["to"]
-                more |= {"level": level, "due_at": iso(present(level, priority, at))}
+                level = event["to"] if runs else level
+                more |= {"level": event["to"], "due_at": iso(present(event["to"], priority, at))}
             elif event["kind"] == "leave":
                 more |= {"request": "administrative"}
             elif event["kind"] == "join":
-                more |= {
-                    "request": "general",
-                    "level": level,
-                    "due_at": iso(present(self.level, self.priority, self.start)),
-                }
-            elif event["kind"] == "respond":
-                more |= {"channel": "platform", "counts": True}
+                level = event["level"]
+                first_due = iso(present(self.level, self.priority, self.start))
+                more |= {"request": "general", "level": level, "due_at": first_due}
+            elif event["kind"] in ("respond", "elsewhere"):
+                more |= {"channel": "platform", "counts": True, "via": "R-0" * (event["kind"] == "elsewhere")}
+            elif event["kind"] == "merge":
+                more |= {"into": "R-0"}
             topic = {
                 "priority": "prioritised", "upgrade": "plan_upgraded", "leave": "reclassified", "join": "reclassified",
                 "respond": "responded", "resolve": "resolved", "wait": "waiting", "resume": "resumed",
+                "message": "message_received", "merge": "merged", "elsewhere": "responded",
             }[event["kind"]]  # fmt: skip
             found.append((f"ticket.{topic}", json.dumps(both | more).encode()))
             seen.events.append(event)
@@ -180,6 +186,7 @@ def make(number: int, chance: random.Random) -> Case:
             event |= {"to": level}
         elif kind in ("leave", "join"):
             served = not served
+            event |= {"level": level}
         case.events.append(event)
     if chance.random() < 0.85:
         spans = (HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR, 20 * HOUR, 70 * HOUR)
@@ -187,3 +194,123 @@ def make(number: int, chance: random.Random) -> Case:
         case.events.append({"at": answered, "kind": chance.choice(("respond", "resolve"))})
         case.events.sort(key=lambda e: e["at"])
     return case
+
+
+# --- pausing ------------------------------------------------------------------------------------------------------
+
+Wait = tuple[datetime, datetime]  # from when until when; EVER while it lasts
+Instant = tuple[datetime, int, str]  # of a fact: when, its place in the log, its kind
+
+
+def waits(facts: Iterable[Instant]) -> list[Wait]:
+    """Return the waits on the customer: from an asking until they write, we go on, or it is resolved."""
+    found: list[Wait] = []
+    begins: datetime | None = None
+    for at, _place, kind in sorted(facts):
+        if kind == "wait" and begins is None:
+            begins = at
+        elif kind in ("resume", "message", "resolve") and begins is not None:
+            found.append((begins, at))
+            begins = None
+    return found if begins is None else [*found, (begins, EVER)]
+
+
+def without(span: Wait, pauses: list[Wait]) -> list[Wait]:
+    """Return what of a span lies outside every pause."""
+    pieces = [span]
+    for begins, ends in pauses:
+        cut = [side for opens, closes in pieces for side in ((opens, min(closes, begins)), (max(opens, ends), closes))]
+        pieces = sorted(side for side in cut if side[0] < side[1])
+    return pieces
+
+
+def paused(hours: Hours, start: datetime, limit: timedelta, pauses: list[Wait]) -> datetime:
+    """Return when `limit` has been counted from `start` outside the pauses; EVER while one of them lasts."""
+    left, day = limit, start.astimezone(hours.zone).date() - timedelta(days=1)
+    while True:
+        morning = hours.wall(day, "00:00")
+        for span in hours.within(day, start, EVER):
+            for opens, closes in without(span, pauses):
+                if closes - opens >= left:
+                    return opens + left
+                left -= closes - opens
+        if any(ends == EVER and begins <= morning for begins, ends in pauses):
+            return EVER
+        day += timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Supposed(naive_clock.Policy):
+    """Other limits and opening hours, under which the clock of one case stands still in its pauses."""
+
+    pauses: list[Wait] = field(default_factory=list)
+
+    def due(self, start: datetime, level: str, priority: str) -> datetime:
+        """Return when the limit of a level and priority is used up."""
+        return paused(self.hours[level, priority], start, self.limits[level, priority], self.pauses)
+
+
+def supposed(
+    case: naive_clock.Case, at: datetime, known: datetime, policy: Supposed, *, pause: bool
+) -> naive_clock.Told:
+    """Return what the second clock says of a case under another policy, told by the facts of its own verdict."""
+    kept = case.counted(known)
+    happened = [(fact.at, fact.position, fact.kind) for fact in kept if fact.at <= at]
+    other = replace(case, policy=replace(policy, pauses=waits(happened) if pause else []))
+    story = other.story(kept, at)
+    if not story.target or story.due is None:
+        return naive_clock.Told(None, "none", "none", None, story.answered, None)
+    late = story.due <= at if story.answered is None else story.answered >= story.due
+    raw = "breached" if late else "open" if story.answered is None else "met"
+    verdict = "excluded" if story.excluded else raw
+    for fact in sorted(case.facts, key=lambda f: (f.at, f.position)):
+        if fact.kind == "revise" and fact.at <= at and fact.recorded <= known:
+            verdict = fact.value
+    return naive_clock.Told(story.due, raw, verdict, story.governs, story.answered, None)
+
+
+def moment(us: int) -> datetime:
+    """Return the instant of microseconds since 1970."""
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=us)
+
+
+def make_waiting(number: int, chance: random.Random) -> Case:
+    """Return a random case that waits on the customer, at hours that matter or any; now and then it is merged.
+
+    `late` events come to the log when the verdict is long final.
+    """
+    case = make(number, chance)
+    edges = [case.start + limit for limit in PRESENT.values()] + [e["at"] for e in case.events]
+    begins = case.start
+    for _ in range(chance.choice((1, 1, 2, 3))):
+        begins = max(begins, chance.choice(edges) if chance.random() < 0.5 else begins + chance.randrange(9 * HOUR))
+        lasts = chance.choice((0, 1, HOUR // 3, HOUR, 5 * HOUR, 15 * HOUR, 66 * HOUR, chance.randrange(DAY)))
+        late = chance.random() < 0.15
+        case.events.append({"at": begins, "kind": "wait", "late": late})
+        if chance.random() < 0.9:
+            begins += lasts
+            case.events.append({"at": begins, "kind": chance.choice(("resume", "message")), "late": late})
+        begins += chance.choice((0, 0, 1, HOUR))
+    if chance.random() < 0.15:
+        merged = case.start + chance.randrange(10 * HOUR)
+        answered = merged + chance.choice((0, 1, HOUR, 20 * HOUR))
+        case.events += [{"at": merged, "kind": "merge"}, {"at": answered, "kind": "elsewhere"}]
+    case.events.sort(key=lambda e: e["at"])
+    case.events.sort(key=lambda e: e.get("late", False))
+    return case
+
+
+def as_of(case: Case, at: int) -> Case:
+    """Return what had happened of a case at an instant."""
+    return replace(
+        case,
+        events=[event for event in case.events if event["at"] <= at],
+        excluded=case.excluded and case.start + 60 * HOUR <= at,
+    )
+
+
+def pauses(case: Case) -> list[Wait]:
+    """Return its waits; what came late counts only where no verdict had become final."""
+    final = case.tell(present).due is not None
+    told = [event for event in case.events if not (final and event.get("late"))]
+    return waits((moment(event["at"]), place, event["kind"]) for place, event in enumerate(told))

@@ -1,0 +1,187 @@
+"""What-if against a second telling, mostly with a clock that stands still while waiting on the customer.
+
+Cases on paper, each under a scenario of its own: other limits, calendars in zones whose clocks jump, holidays, zones,
+with waits begun and ended where it hurts. 5,600 cases in a run of the suite, each asked at four pairs of `at` and
+`known_at`. More: `python -m tests.test_whatif_paused 200000` (with a first seed behind it if you like).
+"""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections import Counter
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import cache
+
+import pytest
+
+from ledger import case_changes
+from ledger import ticket as cases
+from ledger.errors import LedgerError
+from ledger.rules.calendars import Calendar
+from ledger.rules.instants import to_iso
+from ledger.rules.sla import Clock
+from ledger.rules.subscriptions import FAR
+from ledger.scenarios import CELLS, Scenario
+from projections.whatif_cases import moved_case
+from projections.whatif_count import clock_under
+from projections.whatif_policy import Policy
+from tests.naive_clock import EVER, US, Hours, Told
+from tests.naive_whatif import Supposed, supposed
+from tests.sla_paper import DAY, HOUR, JUMPS, MINUTE, POLICIES, Paper, policy, random_hours
+
+CASES, PARTS, VARIANTS = 5_600, 8, 2
+LIMITS = [timedelta(seconds=1), 20 * MINUTE, HOUR, 2 * HOUR, 5 * HOUR, 9 * HOUR, 30 * HOUR, 200 * HOUR]
+
+
+@cache
+def scenario(number: int, variant: int) -> tuple[Policy, Supposed, Policy]:
+    """Return a scenario over policy `number` of the papers, the same told to the second clock, and a stricter one."""
+    catalogue, told, _zone, near = policy(number)
+    rng = random.Random(f"scenario {number} {variant}")
+    limits = {cell: rng.choice(LIMITS) for cell in CELLS if rng.random() < 0.6}
+    defined = random_hours(rng, near)
+    named = {cell: rng.choice(["c0", "c1", "c2", "d", "c1@1"]) for cell in CELLS if rng.random() < 0.5}
+    holidays = rng.sample([near + n * DAY for n in range(-2, 4)], rng.choice([0, 0, 1, 2]))
+    zone = rng.choice(["", "", *JUMPS])
+    supposed = Scenario(
+        "s",
+        limits={cell: limit // US for cell, limit in limits.items()},
+        calendars=named,
+        define={"d": Calendar.from_data(defined)} if "d" in named.values() else {},
+        holidays=tuple(holidays),
+        zone=zone,
+        pause=rng.random() < 0.85,
+    )
+    own = {name: Hours(catalogue.calendar(f"{name}@1").to_data()) for name in ("c0", "c1", "c2")}
+    hours = {**own, "c1@1": own["c1"], "d": Hours(defined)}
+
+    @cache
+    def changed(found: Hours) -> Hours:
+        if all(spans == [["00:00", "24:00"]] for spans in found.week.values()) and not found.dates:
+            return found
+        dates = {**found.dates, **{day.isoformat(): [] for day in holidays}}
+        return Hours({"zone": zone or found.zone.key, "week": found.week, "dates": dates})
+
+    opened = {cell: changed(hours[named[cell]] if cell in named else told.hours[cell]) for cell in CELLS}
+    whole = {**told.limits, **limits}
+    less = {cell: max(limit // US // rng.choice([1, 2, 7]) - rng.choice([0, 1]), 1) for cell, limit in whole.items()}
+    return Policy(supposed, catalogue), Supposed(whole, opened), Policy(replace(supposed, limits=less), catalogue)
+
+
+class Waited(Paper):
+    """A case under its own policy, beside a scenario; it waits on the customer at instants that matter to it."""
+
+    def __init__(self, seed: object) -> None:
+        super().__init__(f"what-if {seed}")
+        number = next(n for n in range(POLICIES) if policy(n)[0] is self.catalogue)
+        self.policy, self.supposed, self.stricter = scenario(number, self.rng.randrange(VARIANTS))
+        self.pauses = self.policy.scenario.pause
+        self.same = Policy(Scenario("same"), self.catalogue)
+
+    def live(self, steps: int) -> None:
+        """Let things happen, waits the most."""
+        for _ in range(steps):
+            if self.rng.random() < 0.5:
+                super().live(1)
+            else:
+                self._let_wait()
+
+    def _let_wait(self) -> None:
+        rng = self.rng
+        due = self.other(self.now + 400 * DAY, self.now).due
+        if due and due != EVER and rng.random() < 0.4:
+            wanted = due + rng.choice([-1, 0, 0, 1]) * US
+            self.now = max(self.now, wanted if wanted < self.opened + 50 * DAY else self.now)
+        else:
+            self.now += timedelta(microseconds=rng.randrange(rng.choice([MINUTE, HOUR, 5 * HOUR, DAY]) // US))
+        at = self.now if rng.random() < 0.7 else self._date()
+        clock = self.ticket().clock(to_iso(at))
+        verb = rng.choice(["resume", "resume", "message", "note"]) if clock.waiting_since else "wait"
+        with suppress(LedgerError):  # a refusal is no fault
+            if verb == "message":
+                rows = case_changes.message(self.ticket(), {}, self._asked(at)).others
+            else:
+                rows = cases.remark(verb, self.ticket(), {}, self._asked(at)).others
+            self._keep(rows, verb, at)
+
+    def other(self, at: datetime, known: datetime) -> Told:
+        """Return what the second clock says under the scenario."""
+        return supposed(self.whole(), at, known, self.supposed, pause=self.pauses)
+
+    def under(self, policy: Policy, at: datetime, known: datetime) -> Told:
+        """Return what what-if says under a scenario."""
+        ticket, moment = self.ticket(to_iso(known)), to_iso(at)
+        case = moved_case(ticket.facts, ticket.recorded, self.catalogue, moment)
+        return in_words(clock_under(case, policy) if case else ticket.clock(moment), moment)
+
+
+def instant(text: str) -> datetime | None:
+    return EVER if text == FAR else datetime.fromisoformat(text) if text else None
+
+
+def in_words(clock: Clock, at: str) -> Told:
+    """Return a clock in the second clock's words."""
+    governs = (clock.verdict_level, clock.verdict_priority) if clock.due_at else None
+    due, answered = instant(clock.due_at), instant(clock.counted_at)
+    return Told(due, clock.raw_verdict(at), clock.verdict(at), governs, answered, None)
+
+
+def lived(seed: object) -> Waited:
+    case = Waited(seed)
+    case.live(case.rng.randrange(1, 13))
+    return case
+
+
+def compare(first: int, last: int) -> Counter[str]:
+    """Compare what-if with the second telling on the cases of seeds `first` to `last`; return what was met with.
+
+    Beside it: under the present policy nothing changes, and shorter limits make no breach undone.
+    """
+    seen: Counter[str] = Counter()
+    for seed in range(first, last):
+        case = lived(seed)
+        seen["cases"] += 1
+        seen.update(fact.kind for fact in case.whole().facts)
+        for at, known in case.moments():
+            one, other = case.under(case.policy, at, known), case.other(at, known)
+            assert one == other, f"case {seed} at {at}, known at {known}"
+            before = case.first(at, known)
+            seen["asked"] += 1
+            seen["flips"] += before.adjusted != other.adjusted
+            seen[f"{before.raw} to {other.raw}"] += 1
+            seen["never due"] += other.due == EVER
+            seen["moved"] += other.due != before.due
+            strict = case.under(case.stricter, at, known)
+            assert other.raw != "breached" or strict.raw == "breached", f"case {seed} at {at}, known at {known}"
+            seen["stricter breached"] += (other.raw, strict.raw) == ("met", "breached")
+            again = case.under(case.same, at, known)
+            assert (again.due, again.raw, again.adjusted, again.governs) == (
+                before.due, before.raw, before.adjusted, before.governs,
+            ), f"case {seed} at {at}, known at {known}"  # fmt: skip
+    return seen
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_what_if_and_the_second_telling_say_the_same(part: int) -> None:
+    share = CASES // PARTS
+    seen = compare(part * share, (part + 1) * share)
+    assert (seen["cases"], seen["asked"]) == (share, 4 * share)
+    assert set(seen) >= {"wait", "resume", "message", "priority", "upgrade", "out", "in", "resolve", "elsewhere"}
+    for kind in (
+        "met to breached",
+        "breached to met",
+        "open to breached",
+        "breached to open",
+        "never due",
+        "stricter breached",
+    ):
+        assert seen[kind] > 5, seen
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1])
+    begin = int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    sys.stdout.write(f"{dict(compare(begin, begin + count))}\n")
