@@ -5,13 +5,19 @@ from __future__ import annotations
 from api.shape_kinds import Schema, many, or_null, record
 from api.shapes_explain import EXPLAIN
 from ledger.commands_sla import REPORT_BY
+from projections.published import CAUSES
 
 _FIGURES: dict[str, str | Schema] = {
     **dict.fromkeys(("total", "met", "breached", "open", "excluded"), "whole"),
     "met_bp": "whole?",
     **dict.fromkeys(("p50_us?", "p90_us?", "p95_us?", "worst_us?"), "whole?"),
 }
-_CELL: dict[str, str | Schema] = {"level": "level", "priority": "priority", "verdict": "verdict"}
+_CELL: dict[str, str | Schema] = {
+    "level": "level",
+    "priority": "priority",
+    "verdict": "verdict",
+    "elapsed_us": "whole?",
+}
 _WHY: dict[str, str | Schema] = {"explanation?": EXPLAIN["explain"]}
 _PUBLISHED_ROWS = many(record(level="level", priority="priority", **_FIGURES))
 
@@ -51,10 +57,19 @@ REPORTS: dict[str, Schema] = {
         actor="text",
         digest="text",
         known_up_to="whole",
+        at="instant",
+        known_at="instant?",
         published=_PUBLISHED_ROWS,
         now=_PUBLISHED_ROWS,
+        totals=record(published=or_null(record(**_FIGURES)), now=record(**_FIGURES)),
         differences=many(
-            record(ticket="text", was=or_null(record(**_CELL)), **{"is": or_null(record(**_CELL))}, cause="text")
+            record(
+                ticket="text",
+                was=or_null(record(**_CELL)),
+                cause={"type": "string", "enum": list(CAUSES)},
+                fact=or_null(record(event="text", at="instant", recorded_at="instant", by="text", reason="text?")),
+                **{"is": or_null(record(**_CELL))},
+            )
         ),
     ),
 }

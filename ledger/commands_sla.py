@@ -85,5 +85,5 @@ SLA_QUESTIONS = (
         "/sla/report",
         own="agent",
     ),
-    Question("published", (need("month", Month()),), MONEY, "/sla/reports/{month}"),
+    Question("published", (need("month", Month()), AT, KNOWN_AT), MONEY, "/sla/reports/{month}"),
 )

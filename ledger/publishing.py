@@ -11,7 +11,7 @@ from ledger.errors import Refused
 from ledger.plans import Answer, common
 from ledger.rules.instants import show
 from ledger.rules.subscriptions import local_day
-from ledger.store import Recorded, Store
+from ledger.store import LoggedEvent, Recorded, Store
 
 
 def report_stream(month: str) -> str:
@@ -19,9 +19,11 @@ def report_stream(month: str) -> str:
     return f"report/{month}"
 
 
-def published(store: Store, month: str) -> f.ReportPublished | None:
-    """Return the report of a month as it was published, None where it was not."""
+def published(store: Store, month: str, position: int | None = None) -> f.ReportPublished | None:
+    """Return the report of a month as it was published (up to `position` of the log), None where it was not."""
     for event in store.select_events(report_stream(month), limit=1):
+        if position is not None and isinstance(event, LoggedEvent) and event.position > position:
+            return None
         fact = f.decode(event.topic, event.state)
         assert isinstance(fact, f.ReportPublished)
         return fact
@@ -37,7 +39,7 @@ def check_month(store: Store, month: str, asked: Asked, zone: str) -> None:
 
 
 def publish(month: str, asked: Asked, found: Answer, zone: str) -> tuple[Recorded, Answer]:
-    """Return the row that publishes what was `found` (`position`, `figures`, `cases`), and the command's answer."""
+    """Return the row that publishes what was `found` (`position`, `figures`, `totals`, `cases`), and the answer."""
     content = {"month": month, "at": asked.at, **found}
     fact = f.ReportPublished(**common("", asked), month=month, digest=digest(content), **found)
     answer = {
@@ -59,4 +61,5 @@ def digest(content: Answer) -> str:
 def digest_of(fact: f.ReportPublished) -> str:
     """Return the digest that a published report's content gives: equal to `fact.digest` unless it was altered."""
     content = {"month": fact.month, "at": fact.occurred_at, "position": fact.position}
-    return digest({**content, "figures": fact.figures, "cases": fact.cases})
+    totals = {"totals": fact.totals} if fact.totals else {}
+    return digest({**content, "figures": fact.figures, "cases": fact.cases, **totals})

@@ -123,20 +123,25 @@ def publish(
 
 @click.command("published")
 @click.argument("month")
+@click.option("--at", metavar="RFC3339", help="junto a lo cierto entonces · beside what was true then")
+@click.option("--known-at", metavar="RFC3339", help="junto a lo que se sabía entonces · beside what was known then")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def published(ctx: click.Context, /, month: str, as_json: bool) -> None:
+def published(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
     """Lo publicado junto a lo que se sabe hoy, y las diferencias · published beside known now, and why it differs."""
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("published", {"month": month})
+        answer = ledger.ask("published", {name: value for name, value in given.items() if value is not None})
     lang = ctx.obj["lang"]
     if as_json:
         show_record(answer, lang, True)
         return
-    show_record({name: value for name, value in answer.items() if not isinstance(value, list)}, lang, False)
+    told = {n: v for n, v in answer.items() if not isinstance(v, (list, dict)) and (n != "known_at" or v)}
+    show_record(told, lang, False)
     for name, heading in (("published", "published"), ("now", "known_now")):
         click.echo(f"\n{label(heading, lang)}")
-        show_rows([readable(row) for row in answer[name]], lang)
+        last = answer["totals"][name]
+        rows = answer[name] if last is None else [*answer[name], {"level": text("label_totals", lang), **last}]
+        show_rows([readable(row) for row in rows], lang)
     click.echo(f"\n{label('differences', lang)}")
     show_rows(list(differing(answer)), lang)
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import random
 import threading
+from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from eventsourcing.persistence import StoredEvent
 
 from ledger import facts as f
 from ledger.errors import LedgerError
 from ledger.facts.codec import encode
-from ledger.publishing import digest_of, published
+from ledger.publishing import digest, digest_of, published
 from ledger.texts import table
 from projections import published as reports
+from projections.compliance import VERDICTS
 from projections.projector import projector_of
 from projections.rebuild import rebuild
+from tests.desks import HEAD, MINI, bring_in
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, MARTA, PANADERIA, Desk
+from tests.sla_desk import assign
+from tests.test_reports import HOUR, act, live
 
 # The first moment at which March may be published; a late case is final 72 h after its due instant.
 OVER = "2026-04-01 00:00"
@@ -204,8 +213,8 @@ def test_the_figures_can_be_made_again_from_the_log_alone(desk: Desk) -> None:
     desk.at("2026-04-01 02:00").do("ticket.respond", ticket="T-B", by=ANA, channel="platform")
     fact = published(desk.ledger.store, "2026-03")
     assert fact is not None
-    rows, _verdicts = reports._month(projector_of(desk.ledger), "2026-03", fact.occurred_at, fact.position)
-    assert rows == fact.figures
+    found = reports.month_of(projector_of(desk.ledger), "2026-03", fact.occurred_at, fact.position)
+    assert (found.rows(), found.totals()) == (fact.figures, fact.totals)
 
 
 def test_thousands_of_cases_fit_into_one_fact(desk: Desk) -> None:
@@ -217,6 +226,176 @@ def test_thousands_of_cases_fit_into_one_fact(desk: Desk) -> None:
     )  # fmt: skip
     assert len(encode(fact)) < 64 * 1024
     assert f.decode(fact.TOPIC, encode(fact)) == fact
+
+
+# --- each cause by itself -----------------------------------------------------------------------------------------
+
+
+def one(desk: Desk, ticket: str) -> dict[str, Any]:
+    """Return the only difference, which is of that case."""
+    [found] = shown(desk)["differences"]
+    assert found["ticket"] == ticket
+    return dict(found)
+
+
+def test_an_answer_typed_late_within_its_time_moves_only_the_percentiles(desk: Desk) -> None:
+    """Met stays met, one hour earlier: the figures differ, so the case is told."""
+    desk.at(LAST).ticket(ticket="T-A")
+    desk.at("2026-03-31 23:00").do("ticket.respond", ticket="T-A", by=LUIS, channel="platform")
+    publish(desk)
+    desk.at("2026-04-01 10:00")
+    desk.do("ticket.respond", ticket="T-A", by=ANA, channel="platform", at="2026-03-31 22:00")
+    found = one(desk, "T-A")
+    assert (found["was"]["verdict"], found["is"]["verdict"], found["cause"]) == ("met", "met", "late_answer")
+    assert (found["was"]["elapsed_us"], found["is"]["elapsed_us"]) == (2 * HOUR, HOUR)
+    assert found["fact"] == {
+        "event": "ticket.responded", "at": "2026-03-31T22:00:00-06:00", "recorded_at": "2026-04-01T10:00:00-06:00",
+        "by": "ana", "reason": None,
+    }  # fmt: skip
+    answer = shown(desk)
+    assert [answer[side][0]["p50_us"] for side in ("published", "now")] == [2 * HOUR, HOUR]
+    assert [answer["totals"][side]["p50_us"] for side in ("published", "now")] == [2 * HOUR, HOUR]
+
+
+def test_a_breach_that_is_answered_later_stays_a_breach_and_gets_its_time(desk: Desk) -> None:
+    desk.at("2026-03-31 20:00").ticket(ticket="T-A", priority="high")
+    publish(desk)
+    desk.at("2026-04-01 02:00").do("ticket.respond", ticket="T-A", by=ANA, channel="platform")
+    found = one(desk, "T-A")
+    assert (found["was"]["verdict"], found["is"]["verdict"], found["cause"]) == ("breached", "breached", "answered")
+    assert (found["was"]["elapsed_us"], found["is"]["elapsed_us"], found["fact"]["by"]) == (None, 6 * HOUR, "ana")
+
+
+def test_a_case_answered_through_another(desk: Desk) -> None:
+    desk.at(LAST)
+    for number in ("T-A", "T-B"):
+        desk.ticket(ticket=number)
+    publish(desk)
+    desk.at("2026-04-01 01:00").do("ticket.merge", ticket="T-A", into="T-B", by=LUIS)
+    desk.at("2026-04-01 02:00").do("ticket.respond", ticket="T-B", by=ANA, channel="platform")
+    assert causes(desk) == {"T-A": ("open", "met", "merged"), "T-B": ("open", "met", "answered")}
+    told = {row["ticket"]: row["fact"] for row in shown(desk)["differences"]}
+    assert (told["T-A"]["event"], told["T-A"]["by"], told["T-B"]["by"]) == ("ticket.merged", "luis", "ana")
+
+
+def test_a_case_imported_later(desk: Desk, tmp_path: Path) -> None:
+    publish(desk)
+    desk.at("2026-04-02 09:00")
+    rows = "M-1|Don Luis|eva|31.03.2026 09:00|new|B|1\nM-1|Don Luis|eva|31.03.2026 10:00|answer|B|1\n"
+    bring_in(desk.ledger, tmp_path, f"{HEAD}\n{rows}", MINI)
+    found = one(desk, "M-1")
+    assert (found["was"], found["is"]["verdict"], found["cause"]) == (None, "met", "imported")
+    assert found["fact"]["recorded_at"] == "2026-04-02T09:00:00-06:00"
+
+
+def test_an_upgrade_tightens_what_was_open(desk: Desk) -> None:
+    desk.at("2026-03-31 23:30").ticket(FERRETERIA, ticket="T-A")
+    publish(desk)
+    desk.at("2026-04-01 00:30").do("plan.upgrade", account=FERRETERIA, level="corporate")
+    desk.pay(FERRETERIA, desk.ask("billing", account=FERRETERIA)["due"])
+    found = one(desk, "T-A")
+    assert (found["cause"], found["fact"]["event"]) == ("target_moved", "ticket.plan_upgraded")
+    assert (found["was"]["level"], found["is"]["level"]) == ("advanced", "corporate")
+
+
+def test_who_excluded_and_why_is_told(desk: Desk) -> None:
+    desk.at(LAST).ticket(ticket="T-A", priority="high")
+    publish(desk)
+    desk.at("2026-04-01 01:00")
+    desk.do("ticket.exclude", ticket="T-A", by=BEATRIZ, approver="carmen", reason="corte de energía")
+    found = one(desk, "T-A")
+    assert (found["fact"]["by"], found["fact"]["reason"]) == ("beatriz", "corte de energía")
+
+
+def test_a_calendar_assigned_later_changes_no_promise(desk: Desk) -> None:
+    """It holds for cases opened from then on; those of the month keep the one that was promised."""
+    desk.at("2026-03-31 23:30").ticket(FERRETERIA, ticket="T-A")
+    publish(desk)
+    desk.at("2026-04-01 00:10")
+    assign(desk, "gt-business", "advanced", "low")
+    assert causes(desk) == {}
+    desk.at("2026-04-01 01:10").do("ticket.prioritise", ticket="T-A", priority="high", by=ANA)
+    assert causes(desk) == {"T-A": ("open", "open", "target_moved")}
+
+
+def test_beside_what_was_known_at_an_instant(desk: Desk) -> None:
+    """The answer as known then never changes; before the publication there is none."""
+    desk.at(LAST).ticket(ticket="T-A")
+    publish(desk)
+    desk.at("2026-04-01 02:00").do("ticket.respond", ticket="T-A", by=ANA, channel="platform")
+    said = {then: desk.ask("published", month="2026-03", known_at=then) for then in (OVER, "2026-04-01 01:00")}
+    assert {then: one["differences"] for then, one in said.items()} == {then: [] for then in said}
+    assert said[OVER]["totals"]["published"] == said[OVER]["totals"]["now"]
+    desk.at("2026-04-03 09:00")
+    desk.do("ticket.respond", ticket="T-A", by=BEATRIZ, channel="platform", at="2026-03-31 22:00", reason="constaba")
+    assert {then: desk.ask("published", month="2026-03", known_at=then) for then in said} == said
+    later = desk.ask("published", month="2026-03", known_at="2026-04-01 02:00")["differences"]
+    assert [(row["cause"], row["is"]["elapsed_us"]) for row in later] == [("answered", 5 * HOUR)]
+    for then in ({"known_at": "2026-03-31 23:59"}, {"at": "2026-03-31 23:59"}):
+        with desk.refused("not_published"):
+            desk.ask("published", month="2026-03", **then)
+
+
+def test_figures_counted_otherwise_than_they_were_are_said_to_be(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Were the rules of a later version to count the same facts otherwise, no event would be blamed for it."""
+    desk.at(LAST).ticket(ticket="T-A")
+    publish(desk)
+    fact = published(desk.ledger.store, "2026-03")
+    assert fact is not None
+    other = msgspec.structs.replace(fact, cases={"basic/low/met": ["T-A"]})
+    monkeypatch.setattr(reports, "published", lambda *_: other)
+    [found] = desk.ask("published", month="2026-03")["differences"]
+    assert (found["was"]["verdict"], found["is"]["verdict"]) == ("met", "open")
+    assert (found["cause"], found["fact"]) == ("recounted", None)
+
+
+def test_a_report_from_before_totals_were_kept_is_whole(desk: Desk) -> None:
+    """It hashes to its digest, and says that it has no totals."""
+    content = {"month": "2026-02", "at": "2026-03-01T06:00:00.000000Z", "position": 1, "figures": [], "cases": {}}
+    fact = f.ReportPublished(
+        customer_no="", occurred_at="2026-03-01T06:00:00.000000Z", by="b", source="s", month="2026-02", position=1,
+        figures=[], cases={}, digest=digest(content),
+    )  # fmt: skip
+    assert digest_of(fact) == fact.digest
+    row = StoredEvent("report/2026-02", 1, fact.TOPIC, encode(fact))
+    desk.ledger.store.append([row], [""], now=desk.ledger.clock.now(), request=None)
+    assert desk.ask("published", month="2026-02")["totals"]["published"] is None
+
+
+# --- laws over random histories -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_differences_lead_from_the_published_to_the_known(store_url: str, seed: int) -> None:
+    """Some 60 acts, published, then 40 more: taken away what differed and put in what it became, each cell is
+    that of now; every cause is one that an event or time brought."""
+    desk = Desk(store_url)
+    live(desk, 900 + seed)
+    publish(desk, "2026-02-01 00:00", month="2026-01")
+    rng = random.Random(seed)
+    numbers = [f"T-{n}" for n in range(1, 60) if desk.ledger.ticket(f"T-{n}", must_exist=False).facts]
+    for step in range(40):
+        desk.at(f"2026-02-01 {1 + step // 6:02d}:{step % 6 * 10:02d}")
+        act(desk, rng, [rng.choice(numbers)])
+    answer = shown(desk, "2026-01")
+    cells = Counter[tuple[str, str, str]]()
+    for sign, side in ((-1, "was"), (1, "is")):
+        for row in answer["differences"]:
+            assert row["cause"] in reports.CAUSES[:-1]
+            assert (row["fact"] is None) == (row["cause"] == "breach_came_due")
+            if (cell := row[side]) is not None:
+                cells[cell["level"], cell["priority"], cell["verdict"]] += sign
+    for name in VERDICTS:
+        for key in {(row["level"], row["priority"]) for row in answer["published"] + answer["now"]}:
+            before, after = (
+                sum(row[name] for row in answer[side] if (row["level"], row["priority"]) == key)
+                for side in ("published", "now")
+            )
+            assert before + cells[*key, name] == after
+    known = {"by": "level", "from": "2026-01-01", "to": "2026-01-31"}
+    assert answer["totals"]["now"] == desk.ledger.ask("report", known)["totals"]
+    assert len(answer["differences"]) > 3
+    desk.close()
 
 
 def test_every_cause_has_words() -> None:

@@ -59,8 +59,8 @@ class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     """A compliance report was published with these figures: they stay, whatever comes to light.
 
     `month` is YYYY-MM; `figures` are rows by level and priority as of `occurred_at`, known up to `position` of the log.
-    `cases` are each verdict's cases, under "level/priority/verdict": short, so that thousands fit. `digest` is the
-    hash of all of it.
+    `totals` are those over all of them (none in reports published before they were kept). `cases` are each verdict's
+    cases, under "level/priority/verdict": short, so that thousands fit. `digest` is the hash of all of it.
     """
 
     TOPIC: ClassVar[str] = "report.published"
@@ -69,3 +69,4 @@ class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     digest: str
     figures: list[dict[str, str | int | None]]
     cases: dict[str, list[str]]
+    totals: dict[str, int | None] = {}  # noqa: RUF012 - msgspec copies it for each fact
