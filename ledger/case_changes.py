@@ -83,15 +83,15 @@ def merged_cases(target: Ticket, at: str) -> list[str]:
 
 
 def answered_through(target: Ticket, children: Sequence[Ticket], response: f.Fact, asked: Asked) -> list[Recorded]:
-    """Return the rows that let an answer stop the clocks of the cases merged into the one it was given in."""
+    """Return the rows that let an answer stop the clocks of the cases merged into the one it was given in.
+
+    Each answer, not only the first: a customer may write in any of them, and is answered there.
+    """
     assert isinstance(response, f.TicketFact)
     counts = response in _counted([*target.facts, response])
     rows: list[Recorded] = []
     for child in children:
-        clock = child.clock(asked.at)
-        # An answer by chat may yet turn out to be a note: when a priority dated before it is recorded later.
-        if clock.merged_into == response.ticket_no and (not clock.responded_at or clock.channel == "chat"):
-            rows += child.rows(_through(response, counts, ticket_fields(child, asked)))
+        rows += child.rows(_through(response, counts, ticket_fields(child, asked)))
     return rows
 
 

@@ -226,7 +226,7 @@ class Case:
     def story(self, facts: list[Fact], at: datetime = EVER) -> Story:
         """Tell what of `facts` had happened at `at`, by date, then position."""
         told = sorted((fact for fact in facts if fact.at <= at), key=lambda f: (f.at, f.position))
-        answer = self.answer(told)
+        answer = next(iter(self.answers(told)), None)
         story = Story(self.policy, self.level, self.priority)
         story.answered, story.answerer = (answer.at, answer.by) if answer else (None, "")
         if self.target:
@@ -235,12 +235,12 @@ class Case:
             story.tell(fact)
         return story
 
-    def answer(self, told: list[Fact]) -> Fact | None:
-        """Return the first answer: on the platform, by chat when the priority is high then, or by resolving.
+    def answers(self, told: list[Fact]) -> list[Fact]:
+        """Return the answers: on the platform, by chat when the priority is high then, or by resolving.
 
         One in the case it was merged into is one where it is one there (`grounds`), as was told last.
         """
-        priority = self.priority
+        found, priority = [], self.priority
         for fact in told:
             channels = ("platform", "chat") if priority == "high" else ("platform",)
             there = [f for f in told if f.kind in ("elsewhere", "recount") and (f.at, f.value) == (fact.at, fact.value)]
@@ -249,9 +249,9 @@ class Case:
                 or (fact.kind == "respond" and fact.value in channels)
                 or (fact.kind == "elsewhere" and there[-1].grounds)
             ):
-                return fact
+                found.append(fact)
             priority = fact.value if fact.kind == "priority" else priority
-        return None
+        return found
 
     def final(self, story: Story) -> datetime | None:
         """Return from when the verdict is final."""

@@ -202,8 +202,9 @@ class Paper:
         self._keep(decided.others, "resolve", at, by=asked.by)
 
     def remark(self, at: datetime) -> None:
-        verb = self.rng.choice(["reopen", "acknowledge", "wait", "resume", "note"])
-        decided = cases.remark(verb, self.ticket(), {}, self._asked(at))
+        verb, ticket, asked = self.rng.choice(_REMARKS), self.ticket(), self._asked(at)
+        message = verb == "message"
+        decided = case_changes.message(ticket, {}, asked) if message else cases.remark(verb, ticket, {}, asked)
         self._keep(decided.others, verb, at)
 
     def prioritise(self, at: datetime, priority: str = "") -> None:
@@ -336,6 +337,7 @@ class Paper:
         return [(rng.choice(edges), self.now) for _ in range(3)] + [(rng.choice(edges), rng.choice(known))]
 
 
+_REMARKS = ("reopen", "acknowledge", "wait", "resume", "note", "message")
 _ACTS: list[Any] = [
     Paper.respond, Paper.respond, Paper.respond, Paper.resolve, Paper.remark,
     *[Paper.prioritise] * 4, Paper.upgrade, Paper.upgrade, Paper.reclassify, Paper.reclassify,

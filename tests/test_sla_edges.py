@@ -285,3 +285,14 @@ def test_a_final_verdict_revised_to_excluded_leaves_the_queue(desk: Desk) -> Non
     act(desk, "revise", ticket, by=BEATRIZ, verdict="excluded", approver=CARMEN, reason="corte de energía")
     assert desk.ask("queue")["items"] == []
     agree(desk, "excluded", ticket)
+
+
+def test_a_customer_who_writes_in_a_merged_case_is_answered_where_it_goes_on(desk: Desk) -> None:
+    ticket, other = opened(desk), opened(desk)
+    act(desk, "respond", ticket, "10:05")
+    act(desk, "merge", ticket, "10:10", into=other)
+    act(desk, "message", ticket, "11:00")
+    act(desk, "respond", other, "11:30")
+    (found,) = desk.ask("explain", ticket=ticket)["next_responses"]
+    assert (found["until"], found["plain_us"]) == (local(f"{DAY} 11:30"), 30 * 60_000_000)
+    assert desk.clock(ticket)["responded_at"] == local(f"{DAY} 10:05")
