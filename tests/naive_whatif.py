@@ -309,8 +309,7 @@ def as_of(case: Case, at: int) -> Case:
     )
 
 
-def pauses(case: Case) -> list[Wait]:
-    """Return its waits; what came late counts only where no verdict had become final."""
-    final = case.tell(present).due is not None
+def pauses(case: Case, *, final: bool) -> list[Wait]:
+    """Return its waits, without those that came late where the verdict was `final` by then."""
     told = [event for event in case.events if not (final and event.get("late"))]
     return waits((moment(event["at"]), place, event["kind"]) for place, event in enumerate(told))
