@@ -117,7 +117,7 @@ class _Parser:
         self.width = len(self.header)
         self.at = {column: self._find(column, name) for column in mapping.needed()}
         self.attributes = list(mapping.columns.kept().items())
-        self.seen: dict[str, set[tuple[str, ...]]] = {}
+        self.seen: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
         self.count: dict[str, int] = {}
         self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
 
@@ -144,7 +144,7 @@ class _Parser:
         if _UNREADABLE.search(record.text):
             raise Malformed("line", record.text, "remedy_encoding", encoding=self.mapping.encoding)
         seen = self.seen.setdefault(case, set())
-        whole = tuple(cells)
+        whole = hashlib.blake2b(repr(cells).encode(), digest_size=16).digest()
         row = SourceRow(
             line=record.line,
             ordinal=str(ordinal),
