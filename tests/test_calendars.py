@@ -491,6 +491,15 @@ def test_a_date_in_a_far_year_is_kept_there_and_not_in_other_years() -> None:
         assert calendar.elapsed_us(start, start + timedelta(days=3)) == hours * HOUR
 
 
+def test_dates_of_the_years_that_serve_as_models_stay_there() -> None:
+    """Fourteen of the years from 2101 to 2128 are the models of all that follow."""
+    closed: Data = {f"{year}-07-01": [] for year in range(2101, 2129)}
+    calendar = Calendar.from_data(every_day("Europe/Rome", ["08:00", "09:00"], dates=closed))
+    for year in (2101, 2128, *range(2129, 2170), 2400):
+        start = datetime(year, 6, 29, 22, tzinfo=UTC)
+        assert calendar.elapsed_us(start, start + timedelta(days=3)) == (2 if year < 2129 else 3) * HOUR
+
+
 # --- always open, never open, and limits ----------------------------------------------------------------
 
 
@@ -592,6 +601,14 @@ def test_the_first_and_the_last_year_can_be_asked() -> None:
         for at in (datetime(1900, 1, 1, tzinfo=UTC), datetime(9898, 12, 31, 23, 59, 59, tzinfo=UTC)):
             assert calendar.elapsed_us(at, calendar.due(at, HOUR)) == HOUR
     assert Calendar.from_data(LUNCH).due(datetime(9898, 12, 31, tzinfo=UTC), 10_000 * HOUR).year == 9903
+    # Written in another zone, an instant of these years may show the one before or after.
+    calendar, west, east = Calendar.from_data(BUSINESS), ZoneInfo("Etc/GMT+12"), ZoneInfo("Etc/GMT-14")
+    for at, zone, year in (
+        (datetime(1900, 1, 1, tzinfo=UTC), west, 1899),
+        (datetime(9898, 12, 31, 23, tzinfo=UTC), east, 9899),
+    ):
+        assert at.astimezone(zone).year == year
+        assert calendar.due(at.astimezone(zone), HOUR) == calendar.due(at, HOUR)
 
 
 def test_naive_instants_and_a_span_turned_round_are_programming_errors() -> None:
