@@ -6,5 +6,5 @@ KINDS = (
     "receipt",
 )  # fmt: skip
 
-# What our own people are told, by webhook alone (`projections/queue_model.py`): no customer gets these.
+# What our own people are told, by webhook and by mail to the desk (`scheduler/desk.py`): no customer gets these.
 STAFF_KINDS = ("sla_warning", "sla_breached")

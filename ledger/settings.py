@@ -22,6 +22,7 @@ class Settings:
     mail_from: str = ""  # "Name <address>": who mail is from; the name is how the company signs
     smtp_url: str = field(default="", repr=False)  # it may hold a password
     mail_dir: Path | None = None  # a folder for mail as files, where there is no server
+    mail_desk: str = ""  # "Name <address>, …": our own people, who are mailed of cases about to be late
     gateway: str = ""  # the card gateway's name; "": the sandbox on a test clock, none on a real ledger
     gateway_secret: str = field(default="", repr=False)  # of the card gateway's webhooks: whsec_…
 
@@ -37,6 +38,7 @@ class Settings:
             mail_from=env.get("LEDGER_MAIL_FROM") or "",
             smtp_url=env.get("LEDGER_SMTP_URL") or "",
             mail_dir=Path(env["LEDGER_MAIL_DIR"]) if env.get("LEDGER_MAIL_DIR") else None,
+            mail_desk=env.get("LEDGER_MAIL_DESK") or "",
             gateway=env.get("LEDGER_GATEWAY") or "",
             gateway_secret=env.get("LEDGER_GATEWAY_SECRET") or "",
         )

@@ -5,6 +5,7 @@ A row is right from `at` until `next_due`; past it, ask the account itself (`sup
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -169,3 +170,13 @@ def waiting(read: Store, instant: str) -> tuple[int, int]:
         for column in ("next_due", "next_attempt")
     )
     return int(due), int(attempts)
+
+
+def names(read: Store, accounts: Sequence[str]) -> dict[str, str]:
+    """Return the names of accounts by number."""
+    found: dict[str, str] = {}
+    for start in range(0, len(accounts), 500):
+        part = accounts[start : start + 500]
+        marks = ",".join("?" * len(part))
+        found |= dict(read.query(f"SELECT account, name FROM r_balances WHERE account IN ({marks})", part))
+    return found

@@ -20,6 +20,7 @@ from ledger.application import Ledger
 from ledger.errors import Unavailable
 from ledger.rules.instants import to_iso
 from ledger.rules.subscriptions import FAR
+from ledger.settings import Settings
 from ledger.store import Store
 from ledger.sweeping import Swept
 from projections import balances, notices, queue_model
@@ -130,7 +131,8 @@ class _Journey:
 
     def move(self, floor: str, to: datetime) -> None:
         target, self._now = to_iso(to), floor
-        self._tells = _has_readers(self._ledger.store)
+        desk = floor and Settings.read().mail_desk  # a clock that never stood anywhere has nothing to tell
+        self._tells = bool(desk) or _has_readers(self._ledger.store)
         self._refresh(target, to)
         self._notice()
         while (instant := self._first()) <= target:

@@ -16,7 +16,7 @@ from ledger.settings import language
 from projections import notices
 from projections.cli import projector_of
 from scheduler.mails import render
-from scheduler.outbox import Entry, entries
+from scheduler.rows import Entry, entries
 from scheduler.transports import company_of
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from email.headerregistry import Address
@@ -50,18 +50,23 @@ def render(kind: str, data: Mapping[str, Any], lang: str, *, who: str = "", comp
     """Return a notice's words in `lang` (es_GT or en); `who` is greeted (the customer's name by default)."""
     shown = _shown(data, lang)
     shown |= _sentences(kind, data, shown, lang)
-    shown |= {"who": _line(who) or shown["name"], "company": _line(company)}
+    shown |= {"who": one_line(who) or shown["name"], "company": one_line(company)}
     keys = ("notice_greeting", f"notice_{kind}_body", "notice_signature", "notice_footer")
     paragraphs = [part.strip() for key in keys for part in text(key, lang, **shown).split("\n\n") if part.strip()]
-    subject = _line(text(f"notice_{kind}_subject", lang, **shown))
+    return made_of(text(f"notice_{kind}_subject", lang, **shown), paragraphs, lang)
+
+
+def made_of(subject: str, paragraphs: Sequence[str], lang: str) -> Mail:
+    """Return the mail of finished paragraphs: a subject of one line, and the same words as text and as HTML."""
+    title = one_line(subject)
     body = "\n".join(_paragraph(part) for part in paragraphs)
-    html = _PAGE.format(lang=lang.replace("_", "-"), title=escape(subject), body=body)
-    return Mail(subject, "\n\n".join(paragraphs) + "\n", html)
+    html = _PAGE.format(lang=lang.replace("_", "-"), title=escape(title), body=body)
+    return Mail(title, "\n\n".join(paragraphs) + "\n", html)
 
 
 def _shown(data: Mapping[str, Any], lang: str) -> dict[str, str]:
     """Return the values in words: money and days as people write them, everything else on one line."""
-    shown = {name: _line(str(value)) for name, value in data.items()}
+    shown = {name: one_line(str(value)) for name, value in data.items()}
     for name, value in data.items():
         if not value:
             continue
@@ -102,7 +107,7 @@ def _paragraph(part: str) -> str:
     return f"<p>{'<br>'.join(lines)}</p>"
 
 
-def _line(words: str) -> str:
+def one_line(words: str) -> str:
     """Return words on one line: nothing in them may begin a header, a paragraph or a list."""
     return " ".join(_BLANK.sub(" ", words).split())
 

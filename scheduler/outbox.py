@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from email.headerregistry import Address
@@ -21,62 +21,28 @@ from ledger.application import Ledger
 from ledger.errors import Unavailable
 from ledger.gateways.signing import message_id, sign
 from ledger.notice_kinds import STAFF_KINDS
-from ledger.rules.instants import from_iso, to_iso
+from ledger.rules.instants import to_iso
 from ledger.settings import Settings
 from ledger.store import Store
 from projections import notices, queue_model
 from projections.notices import Notice, next_at
 from projections.projector import Projector
+from scheduler import desk
 from scheduler.mails import message, render
+from scheduler.rows import CLAIM, COLUMNS, RETRIES, WAITING, Entry, entries, give_up, mark_failed, mark_sent, moved
 from scheduler.sweep import record_due
 from scheduler.transports import Transports, Undelivered, transports_of
 
-__all__ = ["fill", "fill_and_send", "next_at", "send"]
+__all__ = ["entries", "fill", "fill_and_send", "next_at", "send"]
 
 EMAIL, WEBHOOK = "email", "webhook"
 CONTACT = "contact"  # the target of mail: where that is, is looked up when it is sent
-RETRIES = tuple(timedelta(minutes=m) for m in (1, 5, 30, 120, 720))
 TOO_OLD = timedelta(days=7)
-# A run ends long before its first claims run out: `now` stands still in it.
-_CLAIM = timedelta(minutes=10)
 _RUN_SECONDS = 240.0
 _PAGE = 100
 
 Progress = Callable[[int], None]
 _log = logging.getLogger("supportledger.outbox")
-
-
-class Entry(NamedTuple):
-    """A row of the outbox. `key` is its target and the notice's key; `sent_at` and `given_up_at` are "" until then."""
-
-    key: str
-    channel: str
-    target: str
-    account: str
-    kind: str
-    body: str
-    created_at: str
-    tries: int
-    next_try_at: str
-    sent_at: str
-    given_up_at: str
-    error: str
-
-    @property
-    def notice(self) -> str:
-        """The key of its notice."""
-        return _notice_of(self.key)
-
-    @property
-    def state(self) -> str:
-        """waiting, sent or given_up."""
-        if self.sent_at:
-            return "sent"
-        return "given_up" if self.given_up_at else "waiting"
-
-
-_COLUMNS = ", ".join(Entry._fields)
-_WAITING = "sent_at = '' AND given_up_at = ''"
 
 
 def fill_and_send(
@@ -95,49 +61,64 @@ def fill_and_send(
     """
     with ExitStack() as stack:
         way = transports or stack.enter_context(transports_of(settings or Settings.read()))
-        filled = fill(ledger, projector, now, progress)
-        return {**filled, **send(ledger, now, way, progress)}
+        filled = fill(ledger, projector, now, progress, way.desk)
+        told = desk.send(ledger, projector.read, now, way)  # first: it is what cannot wait
+        rest = send(ledger, now, way, progress)
+        return {**filled, **{name: told[name] + count for name, count in rest.items()}}
 
 
 # --- filling ---------------------------------------------------------------------------------------------------------
 
 
-def fill(ledger: Ledger, projector: Projector, now: str, progress: Progress | None = None) -> dict[str, int]:
+def fill(
+    ledger: Ledger, projector: Projector, now: str, progress: Progress | None = None, people: Sequence[Address] = ()
+) -> dict[str, int]:
     """Put notices whose instant has come by `now`, seven days ago at most, into the outbox; return counts.
 
-    What has fallen due is recorded first, so that nothing is told that is no longer so. Unsent rows whose notice is
-    no longer true, or older than that, are taken out. Unavailable `read_model_stopped` when notices cannot be read.
+    `people` are our desk's addresses. What has fallen due is recorded first, so that nothing is told that is no longer
+    so. Unsent rows whose notice is no longer true, or older than that, are taken out. Unavailable `read_model_stopped`
+    when notices cannot be read.
     """
     record_due(ledger, projector, now=now)
     for state in projector.catch_up([notices.MODEL.name, queue_model.MODEL.name]):
         if state.error:
             raise Unavailable("read_model_stopped", name=state.name, position=state.position, lag=state.lag)
-    store, since = ledger.store, _moved(now, -TOO_OLD)
+    store, since = ledger.store, moved(now, -TOO_OLD)
     withdrawn = _withdraw(store, projector, now, since)
     hooks = [endpoint for endpoint in contacts.endpoints(store) if not endpoint.stopped_at]
     queued = 0
     for due in (notices.due, queue_model.due):
         behind = ("", "")
         while page := due(projector.read, after=since, now=now, behind=behind, limit=_PAGE * 5):
-            queued += _put(store, page, hooks, now)
+            wanted = desk.wanted(projector.read, page) if people else set()
+            places = [(desk.CHANNEL, desk.target(address)) for address in people]
+            queued += _put(store, page, _Places(hooks, places, wanted), now)
             behind = (page[-1].at, page[-1].key)
             if progress is not None:
                 progress(queued)
     return {"queued": queued, "withdrawn": withdrawn}
 
 
-def _put(store: Store, page: list[Notice], hooks: list[contacts.Endpoint], now: str) -> int:
+class _Places(NamedTuple):
+    """Where notices go beside customers: endpoints, and our desk with what it is to be told."""
+
+    hooks: list[contacts.Endpoint]
+    desk: list[tuple[str, str]]
+    wanted: set[str]
+
+
+def _put(store: Store, page: list[Notice], places: _Places, now: str) -> int:
     mailed = contacts.with_contact(store, sorted({notice.account for notice in page}))
     wanted = {
         f"{target}:{notice.key}": (channel, target, notice)
         for notice in page
-        for channel, target in _targets(notice, mailed, hooks)
+        for channel, target in _targets(notice, mailed, places)
     }
     new = wanted.keys() - _known(store, list(wanted))
     if not new:
         return 0
     sql = (
-        f"INSERT INTO ledger_outbox ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', '', '')"
+        f"INSERT INTO ledger_outbox ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, 0, ?, '', '', '')"
         " ON CONFLICT (key) DO NOTHING"
     )
     with store.transaction() as writer:
@@ -148,10 +129,12 @@ def _put(store: Store, page: list[Notice], hooks: list[contacts.Endpoint], now: 
         )
 
 
-def _targets(notice: Notice, mailed: set[str], hooks: list[contacts.Endpoint]) -> Iterator[tuple[str, str]]:
+def _targets(notice: Notice, mailed: set[str], places: _Places) -> Iterator[tuple[str, str]]:
     if notice.account in mailed and notice.kind not in STAFF_KINDS:
         yield EMAIL, CONTACT
-    for hook in hooks:
+    if notice.key in places.wanted:
+        yield from places.desk
+    for hook in places.hooks:
         if hook.created_at <= notice.at and (not hook.kinds or notice.kind in hook.kinds):
             yield WEBHOOK, hook.id
 
@@ -174,16 +157,18 @@ def _withdraw(store: Store, projector: Projector, now: str, since: str) -> int:
 
     A row never tried is deleted: should its notice come true again, it is put in again.
     """
-    waiting = store.query(f"SELECT key, created_at FROM ledger_outbox WHERE {_WAITING}")
-    keys = sorted({_notice_of(key) for key, _created_at in waiting})
+    waiting = [Entry(*row) for row in store.query(f"SELECT {COLUMNS} FROM ledger_outbox WHERE {WAITING}")]
+    keys = sorted({entry.notice for entry in waiting})
     true = notices.standing(projector.read, keys, now) | queue_model.standing(projector.read, keys, now)
+    past = desk.past(projector.read, waiting)
     count = 0
-    for key, created_at in waiting:
-        if _notice_of(key) not in true:
-            sql = f"DELETE FROM ledger_outbox WHERE key = ? AND tries = 0 AND {_WAITING}"
-            count += store.execute(sql, [key]) or _give_up(store, key, "withdrawn", now)
+    for entry in waiting:
+        key, created_at = entry.key, entry.created_at
+        if entry.notice not in true or key in past:
+            sql = f"DELETE FROM ledger_outbox WHERE key = ? AND tries = 0 AND {WAITING}"
+            count += store.execute(sql, [key]) or give_up(store, key, "withdrawn", now)
         elif created_at <= since:
-            count += _give_up(store, key, "too_old", now)
+            count += give_up(store, key, "too_old", now)
     return count
 
 
@@ -216,8 +201,8 @@ def _due(store: Store, now: str, down: set[str]) -> list[Entry]:
     """Return the next rows that are due. Each leaves this list once somebody has claimed it, or its target is down."""
     marks = ",".join("?" * len(down)) or "''"
     sql = (
-        f"SELECT {_COLUMNS} FROM ledger_outbox WHERE {_WAITING} AND next_try_at <= ? AND target NOT IN ({marks})"
-        " ORDER BY next_try_at, key LIMIT ?"
+        f"SELECT {COLUMNS} FROM ledger_outbox WHERE {WAITING} AND next_try_at <= ? AND channel <> '{desk.CHANNEL}'"
+        f" AND target NOT IN ({marks}) ORDER BY next_try_at, key LIMIT ?"
     )
     return [Entry(*row) for row in store.query(sql, [now, *sorted(down), _PAGE])]
 
@@ -226,44 +211,30 @@ def _claim(store: Store, entry: Entry, now: str) -> bool:
     """Take a row for this sender; False when another has it."""
     sql = (
         "UPDATE ledger_outbox SET tries = tries + 1, next_try_at = ?"
-        f" WHERE key = ? AND tries = ? AND next_try_at <= ? AND {_WAITING}"
+        f" WHERE key = ? AND tries = ? AND next_try_at <= ? AND {WAITING}"
     )
-    return store.execute(sql, [_moved(now, _CLAIM), entry.key, entry.tries, now]) == 1
+    return store.execute(sql, [moved(now, CLAIM), entry.key, entry.tries, now]) == 1
 
 
 def _try(store: Store, entry: Entry, now: str, transports: Transports, down: set[str]) -> str:
     """Send a claimed row and write down what came of it: sent, failed or given_up."""
     if entry.tries > len(RETRIES):  # its last sender died: nobody knows whether it arrived
-        _give_up(store, entry.key, entry.error or "unknown", now)
+        give_up(store, entry.key, entry.error or "unknown", now)
         return "given_up"
     try:
         gone = _deliver(store, entry, now, transports)
     except Undelivered as failed:
         if failed.down:
             down.add(entry.target)
-        return _failed(store, entry, now, failed.reason)
+        return mark_failed(store, entry, now, failed.reason)
     except Exception as mistake:  # ours: it must not hold up the others; its words may hold an address
         _log.error("outbox row %s failed: %s", entry.key, type(mistake).__name__)
-        return _failed(store, entry, now, type(mistake).__name__)
+        return mark_failed(store, entry, now, type(mistake).__name__)
     if gone:
-        _give_up(store, entry.key, gone, now)
+        give_up(store, entry.key, gone, now)
         return "given_up"
-    store.execute("UPDATE ledger_outbox SET sent_at = ?, error = '' WHERE key = ? AND sent_at = ''", [now, entry.key])
+    mark_sent(store, entry.key, now)
     return "sent"
-
-
-def _failed(store: Store, entry: Entry, now: str, reason: str) -> str:
-    if entry.tries >= len(RETRIES):
-        _give_up(store, entry.key, reason, now)
-        return "given_up"
-    sql = f"UPDATE ledger_outbox SET next_try_at = ?, error = ? WHERE key = ? AND tries = ? AND {_WAITING}"
-    store.execute(sql, [_moved(now, RETRIES[entry.tries]), reason, entry.key, entry.tries + 1])
-    return "failed"
-
-
-def _give_up(store: Store, key: str, reason: str, now: str) -> int:
-    sql = f"UPDATE ledger_outbox SET given_up_at = ?, error = ? WHERE key = ? AND {_WAITING}"
-    return store.execute(sql, [now, reason, key])
 
 
 def _deliver(store: Store, entry: Entry, now: str, transports: Transports) -> str:
@@ -294,20 +265,3 @@ def _mail(store: Store, entry: Entry, body: dict[str, Any], now: str, transports
     to = Address(contact.name, addr_spec=contact.email)
     transports.mail.send(message(mail, key=entry.notice, sender=transports.sender, to=to, lang=lang, now=now))
     return ""
-
-
-# --- what it holds ---------------------------------------------------------------------------------------------------
-
-
-def entries(store: Store, account: str = "", limit: int = 200) -> list[Entry]:
-    """Return the newest rows of the outbox, of one account where it is named, newest first."""
-    sql = f"SELECT {_COLUMNS} FROM ledger_outbox WHERE account = ? OR ? = '' ORDER BY created_at DESC, key LIMIT ?"
-    return [Entry(*row) for row in store.query(sql, [account, account, limit])]
-
-
-def _notice_of(key: str) -> str:
-    return key.partition(":")[2]
-
-
-def _moved(at: str, by: timedelta) -> str:
-    return to_iso(from_iso(at) + by)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
-from email.utils import parseaddr
+from email.utils import getaddresses, parseaddr
 from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -26,6 +26,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from ledger.contacts import Email, is_here
 from ledger.errors import Malformed, Unavailable
 from ledger.settings import Settings
+from ledger.texts import LANGUAGES
 
 _SMTP_SECONDS = 15.0
 _HTTP_SECONDS = 10.0
@@ -61,11 +62,16 @@ class HookTransport(Protocol):
 
 @dataclass(frozen=True)
 class Transports:
-    """`mail` is None where none is set: mail then waits. `sender` is who it is from, by its name the company."""
+    """`mail` is None where none is set: mail then waits. `sender` is who it is from, by its name the company.
+
+    `desk` are our own people, who are written to in `lang` (es_GT or en).
+    """
 
     mail: MailTransport | None = None
     sender: Address | None = None
     hooks: HookTransport = field(default_factory=lambda: WebhookTransport())
+    desk: tuple[Address, ...] = ()
+    lang: str = LANGUAGES[0]
 
     @property
     def company(self) -> str:
@@ -75,7 +81,8 @@ class Transports:
 
 @contextlib.contextmanager
 def transports_of(settings: Settings) -> Iterator[Transports]:
-    """Yield what the settings name; Unavailable `smtp_url_wrong` or `mail_from_wrong` for unusable ones."""
+    """Yield what the settings name; Unavailable `smtp_url_wrong`, `mail_from_wrong`, `mail_desk_wrong` for unusable."""
+    desk = desk_of(settings.mail_desk)
     mail: MailTransport | None = None
     sender = settings.mail_from
     if settings.smtp_url:
@@ -83,7 +90,7 @@ def transports_of(settings: Settings) -> Iterator[Transports]:
     elif settings.mail_dir is not None:
         mail, sender = FolderTransport(settings.mail_dir), sender or _SENDER_OF_FILES
     try:
-        yield Transports(mail, sender_of(sender) if mail is not None else None)
+        yield Transports(mail, sender_of(sender) if mail is not None else None, desk=desk, lang=settings.lang)
     finally:
         if mail is not None:
             mail.close()
@@ -98,6 +105,20 @@ def sender_of(words: str) -> Address:
         return Address(name, addr_spec=Email().parse(address, "LEDGER_MAIL_FROM"))
     except (Malformed, ValueError):
         raise Unavailable("mail_from_wrong") from None
+
+
+def desk_of(words: str) -> tuple[Address, ...]:
+    """Return the addresses in "Name <address>, address", each once; Unavailable `mail_desk_wrong` for what is none."""
+    found: dict[str, Address] = {}
+    try:
+        if not words.isprintable():
+            raise ValueError
+        for name, address in getaddresses([words]) if words.strip() else ():
+            spec = Email().parse(address, "LEDGER_MAIL_DESK")
+            found.setdefault(spec.lower(), Address(name, addr_spec=spec))
+    except (Malformed, ValueError):
+        raise Unavailable("mail_desk_wrong") from None
+    return tuple(found.values())
 
 
 def company_of(settings: Settings) -> str:

@@ -11,7 +11,7 @@ from ledger import contacts
 from ledger import facts as f
 from projections.projector import Projector
 from scheduler.outbox import fill_and_send
-from scheduler.transports import Transports, Undelivered, sender_of
+from scheduler.transports import Transports, Undelivered, desk_of, sender_of
 from tests.given import NAMES, PANADERIA, Desk
 
 SENDER = "INVEX Soporte <soporte@example.com>"
@@ -62,6 +62,8 @@ class PostDesk(Desk):
         super().__init__(url)
         self.projector = Projector(self.ledger.store, self.ledger.catalogue)
         self.box, self.hooks = Mailbox(), Hooks()
+        self.people = ""  # our desk's addresses, as LEDGER_MAIL_DESK has them
+        self.lang = "es_GT"
 
     def close(self) -> None:
         self.projector.close()
@@ -81,7 +83,7 @@ class PostDesk(Desk):
 
     @property
     def transports(self) -> Transports:
-        return Transports(self.box, sender_of(SENDER), self.hooks)
+        return Transports(self.box, sender_of(SENDER), self.hooks, desk_of(self.people), self.lang)
 
     def post(self, at: str = "") -> dict[str, int]:
         """Let the job run, at a local time or now."""
