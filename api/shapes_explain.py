@@ -14,7 +14,13 @@ _HASH: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _CYCLES = many(
     record(**{"from": "instant", "until": "instant?", "plain_us": "whole", "counted_us": "whole", "paused_us": "whole"})
 )
-_APPROVED: dict[str, str | Schema] = {"at": "instant", "by": "text", "approver": "text", "reason": "text?"}
+_APPROVED: dict[str, str | Schema] = {
+    "at": "instant",
+    "by": "text",
+    "approver": "text",
+    "reason": "text?",
+    "stands": "flag",
+}
 _LINES = many({"type": "string"})
 
 _NAMED: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
@@ -32,7 +38,9 @@ EXPLAIN: dict[str, Schema] = {
     "explain": record(
         **dict.fromkeys(("ticket", "account", "zone", "request"), "text"),
         **dict.fromkeys(("at", "opened_at"), "instant"),
-        **dict.fromkeys(("known_at", "recorded_at", "due_at", "responded_at", "final_at"), "instant?"),
+        **dict.fromkeys(
+            ("known_at", "recorded_at", "due_at", "responded_at", "response_recorded_at", "final_at"), "instant?"
+        ),
         **dict.fromkeys(
             ("policy", "calendar", "calendar_zone", "responded_by", "channel", "answered_in", "merged_into"), "text?"
         ),
@@ -74,6 +82,7 @@ EXPLAIN: dict[str, Schema] = {
         changes=many(
             record(
                 at="instant",
+                recorded_at="instant",
                 cause=_CAUSE,
                 to="text",
                 before="instant?",

@@ -13,6 +13,7 @@ from ledger.texts import text
 
 Answer = dict[str, Any]
 _SECOND = 1_000_000
+_AT_ONCE = timedelta(minutes=1)
 _UNITS = ((86_400 * _SECOND, "d"), (3_600 * _SECOND, "h"), (60 * _SECOND, "min"), (_SECOND, "s"))
 
 
@@ -140,14 +141,22 @@ def _changes(told: Answer, lang: str) -> Iterator[str]:
             "reason": _reason(change, lang),
         }
         if change["before"] == change["after"]:
-            yield text("explain_change_none", lang, **facts)
+            line = text("explain_change_none", lang, **facts)
         else:
             ends = {"before": _edge("from", change["before"], lang), "after": _edge("to", change["after"], lang)}
-            yield text("explain_change", lang, **facts, **ends)
+            line = text("explain_change", lang, **facts, **ends)
+        yield line + _typed_later(change["at"], change.get("recorded_at"), lang)
 
 
 def _reason(given: Answer, lang: str) -> str:
     return text("explain_reason", lang, reason=given["reason"]) if given["reason"] else ""
+
+
+def _typed_later(at: str, recorded_at: str | None, lang: str) -> str:
+    """Return when a fact was recorded, where that was later than it happened; "" where it was at once."""
+    if recorded_at is None or datetime.fromisoformat(recorded_at) - datetime.fromisoformat(at) < _AT_ONCE:
+        return ""
+    return " " + text("explain_recorded", lang, at=moment(recorded_at, lang))
 
 
 def _edge(which: str, instant: str | None, lang: str) -> str:
@@ -160,7 +169,8 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
     if told["responded_at"]:
         key = "explain_answered" if told["channel"] else "explain_resolved"
         at = moment(told["responded_at"], lang, sharp=_sharp(told))
-        yield text(key, lang, by=told["responded_by"], channel=_value(told["channel"], lang), at=at)
+        line = text(key, lang, by=told["responded_by"], channel=_value(told["channel"], lang), at=at)
+        yield line + _typed_later(told["responded_at"], told.get("response_recorded_at"), lang)
     if told["answered_in"]:
         yield text("explain_via", lang, ticket=told["answered_in"])
     elif told["merged_into"]:
@@ -230,7 +240,8 @@ def _beside(told: Answer, lang: str) -> Iterator[str]:
     for name in ("excluded", "revised"):
         if (one := told[name]) is not None:
             facts = {"at": moment(one["at"], lang), "approver": one["approver"], "reason": _reason(one, lang)}
-            yield text(f"explain_{name}", lang, **facts, verdict=_value(one.get("verdict"), lang))
+            key = f"explain_{name}" if one.get("stands", True) else f"explain_{name}_void"
+            yield text(key, lang, **facts, verdict=_value(one.get("verdict"), lang))
     if late := told["late_facts"]:
         number = _number("explain_times", len(late), lang)
         yield text("explain_late_facts", lang, number=number, recorded=moment(late[0]["recorded_at"], lang))

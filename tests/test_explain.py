@@ -319,3 +319,66 @@ def test_an_imported_case(desk: Desk, tmp_path: Path) -> None:
     )  # fmt: skip
     assert causes(told)[1] == ("raised", local("2026-03-02 17:00"), local("2026-03-02 11:01"))
     assert told["final_at"] == local("2026-05-07 10:00")
+
+
+# --- what was recorded later, or at one instant -----------------------------------------------------------------------
+
+
+def test_what_is_dated_back_says_when_it_was_recorded(desk: Desk) -> None:
+    ticket = opened(desk, "high")
+    desk.at(f"{DAY} 12:00").do("ticket.respond", ticket=ticket, by=ANA, at=f"{DAY} 10:59", channel="platform")
+    late(desk, "prioritise", ticket, "10:30", priority="low", agreed=True)
+    told = explain(desk, ticket)
+    assert (told["responded_at"], told["response_recorded_at"]) == (local(f"{DAY} 10:59"), local(f"{DAY} 12:00"))
+    assert [one["recorded_at"] for one in told["changes"]] == [local(f"{DAY} 10:00"), local(f"{DAY} 12:00")]
+    said = [line for line in told["words"]["en"] if line.endswith("It was recorded on Monday 4 May 2026 at 12:00:00.")]
+    assert len(said) == 2
+    other = opened(desk)
+    act(desk, "respond", other, "12:30")
+    assert "recorded" not in "\n".join(explain(desk, other)["words"]["en"])
+
+
+def test_of_two_changes_at_one_instant_each_is_taken_away_alone(desk: Desk) -> None:
+    """Raised at 10:30, lowered and raised again at 10:40: without the last raise it would have been due at 14:00."""
+    ticket = opened(desk)
+    act(desk, "prioritise", ticket, "10:30", priority="high", reason="sube")
+    act(desk, "prioritise", ticket, "10:40", priority="low", **AGREED)
+    act(desk, "prioritise", ticket, priority="high", reason="sube otra vez")
+    told = explain(desk, ticket)
+    assert [(one["cause"], one["to"]) for one in told["changes"]] == [
+        ("opened", "low"), ("raised", "high"), ("lowered", "low"), ("raised", "high"),
+    ]  # fmt: skip
+    assert told["due_at"] == local(f"{DAY} 11:40")
+    without = [(one["at"], one["due_at"]) for one in told["counterfactuals"] if one["of"] in ("raised", "lowered")]
+    assert without == [
+        (local(f"{DAY} 10:30"), local(f"{DAY} 11:40")),
+        (local(f"{DAY} 10:40"), local(f"{DAY} 11:30")),
+        (local(f"{DAY} 10:40"), local(f"{DAY} 14:00")),
+    ]
+
+
+def test_a_void_exclusion_is_told_as_one(desk: Desk) -> None:
+    ticket = opened(desk, "high")
+    act(desk, "exclude", ticket, "11:10", by=LUIS, approver="ana", reason="corte")
+    assert explain(desk, ticket)["excluded"]["stands"]
+    act(desk, "respond", ticket, "11:20", by=ANA)
+    told = explain(desk, ticket)
+    assert (told["verdict"], told["excluded"]["stands"]) == ("breached", False)
+    words = "\n".join(told["words"]["es_GT"])
+    assert "no vale: la aprobó ana, que es quien respondió («corte»)" in words
+    assert "Excluido del informe" not in words
+
+
+def test_a_holiday_published_later_stands_beside_the_promise(desk: Desk) -> None:
+    """gt-business@2 is published from 1 December on; what was opened before keeps the first, and is told the other."""
+    desk.do("calendar.assign", level="advanced", priority="low", calendar="gt-business", by=BEATRIZ)
+    desk.at("2026-09-14 16:00")
+    desk.sell(level="advanced")
+    ticket = opened(desk)
+    act(desk, "respond", ticket, "2026-09-15 12:00")  # Independence Day, which the first version does not know
+    at = "2026-09-16 09:00"
+    assert ("calendar", "gt-business@2") not in others(explain(desk, ticket, at=at))
+    desk.at("2026-12-02 09:00")
+    told = explain(desk, ticket)
+    assert (told["calendar"], told["verdict"]) == ("gt-business@1", "breached")
+    assert others(told)["calendar", "gt-business@2"] == (local("2026-09-16 11:00"), "met")

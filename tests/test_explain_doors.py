@@ -22,7 +22,7 @@ from tests.test_api import Office
 
 Cli = Callable[..., Result]
 # What a printed explanation has on it: it may not change with the store, the process, or the next version.
-HASH = "sha256:8e9d6a8524ee06c54873fafb60a2aaf1973b63bb0c739b96133050371c2e5b88"
+HASH = "sha256:c1b6b33deb84b88518381f8848d3743a1353c5e2b7a659b6a9c40b848195f958"
 
 
 @pytest.fixture(name="desk")

@@ -17,6 +17,7 @@ from ledger.rules.calendars import ALWAYS, Calendar
 from ledger.rules.grants import LEVELS
 from ledger.rules.instants import to_iso
 from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
+from ledger.rules.responses import responses
 from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
 from ledger.rules.subscriptions import FAR
 from ledger.rules.whatif import paused_due
@@ -68,7 +69,7 @@ class Explanation:
     late_us: int
     early_us: int
     reproduced: bool
-    asked: Sequence[str]  # of each of the clock's moves: the priority, level or request that was asked for
+    causes: Sequence[f.TicketFact]  # of each of the clock's moves
     late: Sequence[Late]
     others: Sequence[Other]
     exclusion: f.TicketExcluded | None
@@ -101,7 +102,7 @@ def explain(
     count = len(known) - len(clock.late)
     standing = [fact for fact, _when in known[:count]]  # what the verdict stands on
     everything = sorted((fact for fact, _when in known), key=_date)
-    found = limits(clock, standing, terms, promised=pauses is None)
+    causes, found = _causes(clock, standing), limits(clock, standing, terms, promised=pauses is None)
     end, until = _end(clock, at)
     cut = segments(clock.opened.occurred_at, end, found, terms, pauses or ())
     governing = found[-1] if found and found[-1].calendar else None
@@ -124,9 +125,9 @@ def explain(
         late_us=_beyond(clock.due_at, reached),
         early_us=_beyond(reached, clock.due_at),
         reproduced=governing is None or _due(terms, governing, pauses or ()) == clock.due_at,
-        asked=_asked(clock, standing),
-        late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock)],
-        others=list(_others(clock, standing, known, at, terms, _but_used(alternatives, found), pauses)),
+        causes=causes,
+        late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock, everything)],
+        others=list(_others(clock, causes, standing, known, at, terms, _but_used(alternatives, found), pauses)),
         exclusion=_last(standing, f.TicketExcluded),
         revision=_last(everything, f.TicketRevised),
         response=sla.first_response(sorted(standing, key=_date), clock.opened.priority),
@@ -146,21 +147,29 @@ def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
 
 
-def _asked(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> list[str]:
-    """Return what each move asked for: the label, which governs only where the due instant moved."""
+def _causes(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> list[f.TicketFact]:
+    """Return the fact behind each of the clock's moves."""
     rest = sorted(standing, key=_date)
     found = []
     for move in clock.moves:
-        fact = next(x for x in rest if x.occurred_at == move.at and isinstance(x, _MOVES[move.cause]))
+        fact = next(x for x in rest if _made(x, move))
         rest.remove(fact)
-        match fact:
-            case f.TicketPrioritised() | f.TicketOpened():
-                found.append(fact.priority)
-            case f.TicketPlanUpgraded():
-                found.append(fact.level)
-            case f.TicketReclassified():
-                found.append(fact.request)
+        found.append(fact)
     return found
+
+
+def _made(fact: f.TicketFact, move: sla.Move) -> bool:
+    """Whether a fact is of a move's instant, person and sort: several may happen at one instant."""
+    if (fact.occurred_at, fact.by, fact.reason) != (move.at, move.by, move.reason):
+        return False
+    match fact:
+        case f.TicketPrioritised():
+            return move.cause == ("raised" if fact.direction == "raise" else "lowered")
+        case f.TicketReclassified():
+            return move.cause == ("left" if fact.request == "administrative" else "joined")
+        case f.TicketPlanUpgraded():
+            return move.cause == "upgraded"
+    return isinstance(fact, f.TicketOpened) and move.cause == "opened"
 
 
 def _end(clock: sla.Clock, at: str) -> tuple[str, str]:
@@ -191,14 +200,11 @@ def _counted_out(calendar: Calendar, start: str, limit_us: int, pauses: Pauses) 
     return FAR if due is None else to_iso(due)
 
 
-def _is_response(fact: f.TicketFact) -> bool:
-    return (isinstance(fact, f.TicketResponded) and fact.counts) or isinstance(fact, f.TicketResolved)
-
-
-def _could_matter(fact: f.TicketFact, clock: sla.Clock) -> bool:
+def _could_matter(fact: f.TicketFact, clock: sla.Clock, everything: Sequence[f.TicketFact]) -> bool:
     """Whether a late fact is one that the verdict could have stood on."""
-    if _is_response(fact):
-        return not clock.counted_at or fact.occurred_at < clock.counted_at
+    if isinstance(fact, (f.TicketResponded, f.TicketResolved)):
+        answers = any(fact is one for one in responses(everything, clock.opened.priority))
+        return answers and (not clock.counted_at or fact.occurred_at < clock.counted_at)
     if isinstance(fact, (f.TicketPrioritised, f.TicketPlanUpgraded)):
         return bool(fact.due_at) and not (clock.counted_at and clock.counted_at <= fact.occurred_at)
     return isinstance(fact, (f.TicketReclassified, f.TicketExcluded))
@@ -210,29 +216,24 @@ def _last(facts: Sequence[f.TicketFact], kind: type[T]) -> T | None:
 
 # --- what would have been ---------------------------------------------------------------------------------------
 
-_MOVES: dict[str, type[f.TicketFact]] = {
-    "opened": f.TicketOpened,
-    "raised": f.TicketPrioritised,
-    "lowered": f.TicketPrioritised,
-    "upgraded": f.TicketPlanUpgraded,
-    "left": f.TicketReclassified,
-    "joined": f.TicketReclassified,
-}
-_TAKEN_AWAY: dict[str, type[f.TicketFact]] = {
-    "raised": f.TicketPrioritised,
-    "lowered": f.TicketPrioritised,
-    "upgraded": f.TicketPlanUpgraded,
-}
+_TAKEN_AWAY = ("raised", "lowered", "upgraded")
 
 
 def _but_used(alternatives: Sequence[str], found: Sequence[Limit]) -> list[str]:
-    """Leave out the calendar that every limit was counted in, whatever its version: it is no alternative."""
-    used = {limit.calendar.partition("@")[0] for limit in found if limit.calendar}
-    return [one for one in alternatives if used != {one.partition("@")[0]}]
+    """Leave out what every limit was counted in, and later versions of calendars that none was counted in."""
+    used = {limit.calendar for limit in found if limit.calendar}
+    names = {_name(one) for one in used}
+    first = {_name(one): one for one in reversed(alternatives)}
+    return [one for one in alternatives if used != {one} and (_name(one) in names or first[_name(one)] == one)]
+
+
+def _name(reference: str) -> str:
+    return reference.partition("@")[0]
 
 
 def _others(
     clock: sla.Clock,
+    causes: Sequence[f.TicketFact],
     standing: Sequence[f.TicketFact],
     known: Sequence[tuple[f.TicketFact, str]],
     at: str,
@@ -246,12 +247,11 @@ def _others(
     """
     if not clock.due_at:
         return
-    promise = _promise(terms, pauses=pauses or ())
+    promise, everything = _promise(terms, pauses=pauses or ()), sorted((fact for fact, _when in known), key=_date)
     yield Other("answered_before", "", "", clock.due_at, "met")
-    for move in clock.moves:
+    for move, cause in zip(clock.moves, causes, strict=True):
         if move.cause in _TAKEN_AWAY and move.before != move.after:
-            kind = _MOVES[move.cause]
-            rest = [x for x in standing if x.occurred_at != move.at or not isinstance(x, kind)]
+            rest = [x for x in standing if x is not cause]
             # Counted anew: what was promised after the change was promised to what it had made of the case.
             yield _other("without", move.cause, move.at, sla.run(rest, at, (), promise), at)
     for reference in alternatives:
@@ -259,7 +259,7 @@ def _others(
     higher = LEVELS[LEVELS.index(clock.verdict_level) + 1 :] if clock.verdict_level else ()
     for level in higher[:1] if pauses is None else ():
         yield from _promised("level", level, standing, at, _promise(terms, level=level))
-    if any(_could_matter(fact, clock) for fact, _when in known[len(standing) :]):
+    if any(_could_matter(fact, clock, everything) for fact, _when in known[len(standing) :]):
         all_known = sla.run([fact for fact, _when in known], at, (), None if pauses is None else promise)
         yield _other("late_facts", "", "", all_known, at)
 
