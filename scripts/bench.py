@@ -24,6 +24,7 @@ from scripts import (
     bench_append,
     bench_http,
     bench_import,
+    bench_mining,
     bench_queue,
     bench_rebuild,
     bench_report,
@@ -50,6 +51,8 @@ PARTS: dict[str, Measure] = {
     "sweep-idle": bench_sweep.idle,
     "sweep-month-end": bench_sweep.month_end,
     "sweep-memory": bench_sweep.memory,
+    "export": bench_mining.export,
+    "radar": bench_mining.radar,
     "rebuild-growth": bench_rebuild.growth,
 }
 ONLY_POSTGRESQL = ("rebuild-runner",)  # the library's runner follows no SQLite file

@@ -45,7 +45,7 @@ class Size:
     sweep: int = 20_000  # subscriptions that fall due at one midnight
     peers: int = 1500  # of those, how many the library renews one by one
     idle: int = 100_000  # subscriptions with nothing due
-    reported: int = 90_000  # cases that a report counts
+    reported: int = 90_000  # cases that a report counts, and that are exported
 
 
 QUICK = Size(
@@ -148,6 +148,10 @@ class Ground:
     def aged(self, dialect: str) -> Store:
         """Return a ledger of accounts with ten years of history (template 0) and with a month (template 1)."""
         return self._filled(dialect, "aged", self.old_and_young(), self.size.aged)
+
+    def mined(self, dialect: str, copies: int) -> Store:
+        """Return a ledger with so many copies of a year with five cases a month."""
+        return self._filled(dialect, f"mined{copies}", self._live("mined", (bench_data.MINED,)), copies)
 
     def templates(self) -> list[Template]:
         """Return what the lives left in the log."""

@@ -40,6 +40,7 @@ class Life:
     tickets: int  # a month
     seed: int
     declines: int = 0
+    acts: bool = False  # some cases wait, are excluded or reopened
 
 
 # Most customers are small. Together they leave some 2,050 events: a hundred copies are the 200,000 of the rows.
@@ -53,6 +54,7 @@ LIVES = (
     Life("advanced", 14, 4, 8, declines=1),
     Life("corporate", 8, 8, 9),
 )
+MINED = Life("corporate", 12, 5, 71, acts=True)
 OLD, YOUNG = Life("corporate", 120, 2, 101), Life("corporate", 1, 2, 102)
 
 
@@ -91,7 +93,7 @@ class _Telling:
 
     def do(self, name: str, by: str = "ana", /, **given: Any) -> dict[str, Any]:
         """Run a command on the account."""
-        reason = "bench" if name == "courtesy.grant" else ""
+        reason = "bench" if name in ("courtesy.grant", "ticket.exclude") else ""
         return self.ledger.execute(name, given, caller=Caller(by, "operator", "console"), reason=reason)
 
     def pay(self, amount: str) -> None:
@@ -121,11 +123,16 @@ class _Telling:
     def work(self, number: str, month: int, day: float, hour: int) -> None:
         """Acknowledge, answer in time or late, resolve."""
         self.do("ticket.acknowledge", "bot", ticket=number)
+        if self.life.acts and self.random.random() < 0.2:
+            self.do("ticket.wait", "luis", ticket=number)
         if self.at(month, day, hour + self.random.choice((1, 1, 2, 3, 9))):
             self.do("ticket.assign", ticket=number, to="luis")
             self.do("ticket.respond", "luis", ticket=number, text="Revisado: falta cerrar el mes anterior.")
         if self.at(month, day, hour + 20):
             self.do("ticket.resolve", "luis", ticket=number)
+        if self.life.acts and self.random.random() < 0.05 and self.at(month, day, hour + 21):
+            self.do("ticket.reopen", "luis", ticket=number)
+            self.do("ticket.exclude", "ana", ticket=number)
 
     def tell(self) -> None:
         """Open, buy, pay each month (now early, now in grace), ask, be declined; sweep what falls due."""
