@@ -15,7 +15,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ledger import alerts
 from ledger.errors import LedgerError
+from ledger.rules.instants import to_iso
 from tests import naive_clock as naive
 from tests.given import ANA, BEATRIZ, CAFETALERA, FERRETERIA, LUIS, PANADERIA, ZONE, Desk
 from tests.naive_clock import LEVELS, PRIORITIES, US
@@ -67,7 +69,7 @@ class History:
         """Let things happen; a refusal leaves no fact."""
         acts = [self.open] * 5 + [self.respond] * 5 + [self.prioritise] * 6 + [self.reclassify] * 3
         acts += [self.resolve, self.resolve, self.reopen, self.exclude, self.merge, self.merge, self.revise, self.other]
-        acts += [self.plan, self.exclude]
+        acts += [self.plan, self.exclude, self.give_back, self.split, self.warn]
         for step in range(steps):
             scale = self.rng.choice([10, 60, 60, 240, 600, 1440 * 2])
             self.now += timedelta(microseconds=1 + self.rng.randrange(scale * 60_000_000))
@@ -135,12 +137,31 @@ class History:
         answer = self.desk.do(
             "ticket.open", account=account, ticket=number, priority=priority, request=request, **given
         )
+        self.begin(number, account, at, answer, priority, target=request == "general")
+
+    def begin(
+        self, number: str, account: str, at: datetime, answer: Any, priority: str, *, target: bool = True
+    ) -> None:
         if answer["ok"]:
             level, zone = answer["level"] or "basic", CUSTOMERS[account][1]
-            target = request == "general"
             self.cases[number] = naive.Case(at, self.now, zone, level, priority, self.policy(at), target=target)
             self.grants[number], self.account[number] = answer["grant"] or "", account
             self.administrative[number] = not target
+
+    def split(self) -> None:
+        (number, at), new, priority = self.pick(), f"T-{len(self.cases)}", self.rng.choice(PRIORITIES)
+        answer = self.do("split", number, at, new=new, request="general", priority=priority)
+        self.begin(new, self.account[number], at, answer, priority)
+
+    def give_back(self) -> None:
+        """Give a unit back: its case keeps its target, and no upgrade of the plan reaches it any more."""
+        number, _at = self.pick()
+        self.do("give_back", number, self.now, by=BEATRIZ, reason="duplicado")
+        self.grants[number] = ""
+
+    def warn(self) -> None:
+        """Let the job record warnings: they move nothing."""
+        alerts.sweep(self.desk.ledger, list(self.cases), now=to_iso(self.now))
 
     def respond(self) -> None:
         number, at = self.pick()
@@ -160,7 +181,8 @@ class History:
 
     def other(self) -> None:
         number, at = self.pick()
-        self.do(self.rng.choice(["note", "acknowledge", "wait", "resume", "message"]), number, at)
+        verb = self.rng.choice(["note", "acknowledge", "wait", "resume", "message", "assign"])
+        self.do(verb, number, at, **({"to": "luis"} if verb == "assign" else {}))
         self.keep(number, "note", at)
 
     def prioritise(self) -> None:
