@@ -69,6 +69,8 @@ def _details(fact: f.Fact, zone: str) -> dict[str, Any]:
             details[name] = show_amount(value)
         elif name in _INSTANTS:
             details[name] = show(value, zone)
+        elif name == "dues":
+            details[name] = {priority: show(due, zone) for priority, due in value.items()}
         else:
             details[name] = value
     return details

@@ -296,3 +296,13 @@ def test_a_customer_who_writes_in_a_merged_case_is_answered_where_it_goes_on(des
     (found,) = desk.ask("explain", ticket=ticket)["next_responses"]
     assert (found["until"], found["plain_us"]) == (local(f"{DAY} 11:30"), 30 * 60_000_000)
     assert desk.clock(ticket)["responded_at"] == local(f"{DAY} 10:05")
+
+
+def test_the_history_tells_what_each_priority_was_promised_by_an_upgrade(desk: Desk) -> None:
+    opened(desk, "high")
+    upgraded(desk, "11:30")
+    (entry,) = desk.events(PANADERIA, "ticket.plan_upgraded")
+    assert entry["due_at"] == local(f"{DAY} 12:30")
+    assert entry["dues"] == {
+        "low": local(f"{DAY} 13:30"), "medium": local(f"{DAY} 13:30"), "high": local(f"{DAY} 12:30")
+    }  # fmt: skip
