@@ -1,6 +1,7 @@
 """A customer's month as one HTML page: each case with its answer and verdict, what was left out and why, tickets left.
 
-It prints on A4, holds its style and drawings, and loads and runs nothing. Every value is escaped.
+It prints on A4 and on letter, in colours or without, holds its style and drawings, and loads and runs nothing. Every
+value is escaped, and none of any length or direction of writing moves what stands beside it.
 """
 
 from __future__ import annotations
@@ -23,18 +24,43 @@ from projections.projector import projector_of
 from projections.reports import going_on
 from projections.tickets import TICKETS
 
-_COLOURS = {"met": "#2a7d4f", "breached": "#b3261e", "open": "#8a8a8a", "excluded": "#d9b44a"}
+# Told apart without colours too: dark, striped, white, light.
+_FILLS = {"met": "#2a7d4f", "breached": "url(#{name})", "open": "#ffffff", "excluded": "#d9d2bd"}
+_STRIPES = (
+    '<defs><pattern id="{name}" width="6" height="6" patternUnits="userSpaceOnUse">'
+    '<path d="M0 0H6V6H0Z" fill="#f6d5d2"/>'
+    '<path d="M0 6L6 0M-1 1L1 -1M5 7L7 5" stroke="#b3261e" stroke-width="1.6"/></pattern></defs>'
+)
 _WIDTH, _HEIGHT = 600, 18
+_NUMBER = ' class="number"'
+# The columns of the cases' table with their share of its width in per cent: no value makes one wider.
+_COLUMNS = {
+    "ticket": 10,
+    "subject": 16,
+    "opened_at": 10,
+    "level": 11,
+    "priority": 9,
+    "due_at": 10,
+    "responded_at": 11,
+    "took": 8,
+    "verdict": 11,
+    "note_on_case": 12,
+}
+_FIGURES = {"total": "total", "met": "met", "breached": "breached", "open": "open", "excluded": "excluded_cases"}
+_FIGURES |= {"met_share": "met_share", "p50": "median", "worst": "worst"}  # by name: the words over its column
 _STYLE = """
-@page { size: A4; margin: 18mm 15mm; }
-body { font: 10.5pt/1.4 sans-serif; color: #111; margin: 0 auto; max-width: 180mm; }
-h1 { font-size: 17pt; margin: 0 0 2mm; } h2 { font-size: 12pt; margin: 7mm 0 2mm; }
-p { margin: 0 0 2mm; } .small { color: #555; font-size: 8.5pt; }
+@page { margin: 15mm 15mm 18mm; @bottom-right { content: counter(page) " / " counter(pages); font-size: 8pt; } }
+body { font: 10.5pt/1.4 sans-serif; color: #111; margin: 0 auto; max-width: 186mm; overflow-wrap: anywhere; }
+h1 { font-size: 17pt; margin: 0 0 2mm; } h2 { font-size: 12pt; margin: 7mm 0 2mm; break-after: avoid; }
+p { margin: 0 0 2mm; } .small { color: #444; font-size: 8.5pt; } p.bar { margin: 2.5mm 0 0.5mm; break-after: avoid; }
 table { border-collapse: collapse; width: 100%; font-size: 8.5pt; }
-th, td { border-bottom: 0.3mm solid #ccc; padding: 1mm 1.5mm; text-align: left; vertical-align: top; }
-th { border-bottom-color: #111; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 0.3mm solid #bbb; padding: 0.8mm 1mm; text-align: left; vertical-align: top; }
+th { border-bottom-color: #111; } td, bdi { unicode-bidi: isolate; }
+.number { text-align: right; font-variant-numeric: tabular-nums; }
 thead { display: table-header-group; } tr, svg { break-inside: avoid; }
-td.breached { color: #b3261e; font-weight: bold; } svg { display: block; width: 100%; height: 5mm; }
+table.cases { table-layout: fixed; font-size: 7.5pt; line-height: 1.25; } .cases th { font-size: 7pt; }
+.cases .whole { font-variant-numeric: tabular-nums; overflow-wrap: normal; } .cases span { white-space: nowrap; }
+td.breached { font-weight: bold; color: #8c1d18; } svg { display: block; width: 100%; height: 5mm; }
 @media print { * { -webkit-print-color-adjust: exact; print-color-adjust: exact; } }
 """
 
@@ -71,10 +97,10 @@ def _cases(ledger: Ledger, account: str, month: str) -> list[Row]:
 def _head(customer: Row, month: str, lang: str, now: str) -> str:
     name = format_skeleton("yMMMM", date.fromisoformat(f"{month}-01"), locale=lang)
     made = text("monthly_made", lang, at=_moment(now, customer["zone"]), zone=customer["zone"])
-    nit = f" · NIT {escape(customer['nit'])}" if customer["nit"] else ""
+    nit = f" · NIT <bdi>{escape(customer['nit'])}</bdi>" if customer["nit"] else ""
     return (
         f"<h1>{escape(text('monthly_title', lang, month=name))}</h1>"
-        f"<p><strong>{escape(customer['name'])}</strong> · {escape(customer['account'])}{nit}</p>"
+        f"<p><strong><bdi>{escape(customer['name'])}</bdi></strong> · <bdi>{escape(customer['account'])}</bdi>{nit}</p>"
         f'<p class="small">{escape(made)}</p>'
     )
 
@@ -93,17 +119,18 @@ def _summary(cases: Sequence[Row], now: str, lang: str) -> str:
     cells = tally.cells()
     rows = rows_of(cells, ["level"])
     if not rows:
-        return _section("monthly_summary", lang, f"<p>{escape(text('monthly_none', lang))}</p>")
+        none = "monthly_no_targets" if cases else "monthly_none"
+        return _section("monthly_summary", lang, f"<p>{escape(text(none, lang))}</p>")
     lines = [_figures(word("level", row["level"], lang), row, lang) for row in rows]
     lines.append(_figures(text("label_totals", lang), totals(cells), lang))
-    names = ["level", "total", *VERDICTS, "met_share", "p50", "worst"]
+    names = ["level", *_FIGURES.values()]
     bars = "\n".join(_bar(word("level", row["level"], lang), row, lang) for row in rows)
     return _section("monthly_summary", lang, f"{_rows(names, lines, lang)}\n{bars}")
 
 
 def _figures(name: str, row: Row, lang: str) -> str:
     shown = readable(row)
-    values = [shown[column] for column in ("total", *VERDICTS, "met_share", "p50", "worst")]
+    values = [shown[column] for column in _FIGURES]
     cells = "".join(f'<td class="number">{_or_dash(value)}</td>' for value in values)
     return f"<td>{escape(name)}</td>{cells}"
 
@@ -114,16 +141,18 @@ def _bar(name: str, row: Row, lang: str) -> str:
     for verdict in VERDICTS:
         before += row[verdict]
         edges.append(before * _WIDTH // row["total"])
+    pattern = f"late-{row['level']}"  # a name in the page is there once
+    fills = {verdict: fill.format(name=pattern) for verdict, fill in _FILLS.items()}
     parts = "".join(
-        f'<rect x="{start}" y="0" width="{end - start}" height="{_HEIGHT}" fill="{_COLOURS[verdict]}"/>'
+        f'<rect x="{start}" y="0" width="{end - start}" height="{_HEIGHT}" fill="{fills[verdict]}" stroke="#111"/>'
         for verdict, start, end in zip(VERDICTS, edges, edges[1:], strict=False)
         if end > start
     )
-    told = ", ".join(f"{label(verdict, lang)} {row[verdict]}" for verdict in VERDICTS if row[verdict])
-    caption = escape(f"{name}: {told}")
+    told = ", ".join(f"{label(_FIGURES[verdict], lang)} {row[verdict]}" for verdict in VERDICTS if row[verdict])
+    caption, stripes = escape(f"{name}: {told}"), _STRIPES.format(name=pattern)
     return (
-        f'<p class="small">{caption}</p><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-        f' preserveAspectRatio="none" role="img"><title>{caption}</title>{parts}</svg>'
+        f'<p class="small bar">{caption}</p><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+        f' preserveAspectRatio="none" role="img"><title>{caption}</title>{stripes}{parts}</svg>'
     )
 
 
@@ -132,47 +161,54 @@ def _left(balance: Row, zone: str, now: str, lang: str) -> str:
     line = text("monthly_left_line", lang, at=_moment(now, zone), **counts)
     names = ("grant", "kind", "level", "units", "used", "remaining", "until")
     open_grants = [grant for grant in balance["grants"] if grant["remaining"]]
-    lines = [
-        "".join(f"<td>{_or_dash(_grant_cell(name, grant[name], lang))}</td>" for name in names) for grant in open_grants
-    ]
+    lines = ["".join(_grant_cell(name, grant[name], lang) for name in names) for grant in open_grants]
     body = f"<p>{escape(line)}</p>" + (_rows(names, lines, lang) if lines else "")
     return _section("monthly_left", lang, body)
 
 
-def _grant_cell(name: str, value: Any, lang: str) -> Any:
-    if name == "until" and value:
-        return value[:16].replace("T", " ")
-    return value if isinstance(value, int) else word(name, value, lang)
+def _grant_cell(name: str, value: Any, lang: str) -> str:
+    if isinstance(value, int):
+        return f"<td{_NUMBER}>{value}</td>"
+    shown = value[:16].replace("T", " ") if name == "until" and value else word(name, value, lang)
+    return f"<td>{_or_dash(shown)}</td>"
 
 
 # --- cases -----------------------------------------------------------------------------------------------------------
 
 
 def _table(cases: Iterable[Row], now: str, lang: str) -> str:
-    names = ("ticket", "subject", "opened_at", "level", "priority", "due_at", "responded_at", "took", "verdict")
     lines = [_case(case, now, lang) for case in cases]
     if not lines:
         return f"<p>{escape(text('monthly_none', lang))}</p>"
-    return _rows((*names, "note_on_case"), lines, lang)
+    widths = "".join(f'<col style="width:{share * 100 / sum(_COLUMNS.values()):.2f}%"/>' for share in _COLUMNS.values())
+    return _rows(_COLUMNS, lines, lang, f' class="cases"><colgroup>{widths}</colgroup')
 
 
 def _case(case: Row, now: str, lang: str) -> str:
     zone, target = case["zone"], bool(case["due_at"])
     verdict = verdict_of(case, now, raw=False) if target else "none"
-    values = [
-        case["ticket"],
-        case["subject"],
-        _moment(case["opened_at"], zone),
-        word("level", case["verdict_level"] or case["level"], lang),
-        word("priority", case["verdict_priority"] or case["priority"], lang),
-        _moment(case["due_at"], zone) if target else text("monthly_no_target", lang),
-        _moment(case["responded_at"], zone),
-        duration(case["elapsed_us"]) if case["elapsed_us"] >= 0 else "",
-        word("verdict", verdict, lang) if target else "",
-        _note(case, lang),
-    ]
-    classes = [""] * 8 + [f' class="{verdict}"', ""]
-    return "".join(f"<td{kind}>{_or_dash(value)}</td>" for kind, value in zip(classes, values, strict=True))
+    values = {
+        "ticket": case["ticket"],
+        "subject": case["subject"],
+        "level": word("level", case["verdict_level"] or case["level"], lang),
+        "priority": word("priority", case["verdict_priority"] or case["priority"], lang),
+        "took": duration(case["elapsed_us"]) if case["elapsed_us"] >= 0 else "",
+        "verdict": word("verdict", verdict, lang) if target else "",
+        "note_on_case": _note(case, lang),
+    }
+    classes = dict.fromkeys(("level", "priority"), ' class="whole"')
+    classes |= {"took": ' class="number whole"', "verdict": f' class="whole {verdict}"'}
+    cells = {name: f"<td{classes.get(name, '')}>{_or_dash(value)}</td>" for name, value in values.items()}
+    for name in ("opened_at", "due_at", "responded_at"):
+        cells[name] = f'<td class="whole">{_date_and_time(_moment(case[name], zone))}</td>'
+    if not target:
+        cells["due_at"] = f"<td>{escape(text('monthly_no_target', lang))}</td>"
+    return "".join(cells[name] for name in _COLUMNS)
+
+
+def _date_and_time(moment: str) -> str:
+    """Return a moment that may break between its date and its time, and nowhere else."""
+    return " ".join(f"<span>{escape(part)}</span>" for part in moment.split(" ")) if moment else "–"
 
 
 def _note(case: Row, lang: str) -> str:
@@ -182,10 +218,11 @@ def _note(case: Row, lang: str) -> str:
     return word("verdict", case["revised"], lang) if case["revised"] else ""
 
 
-def _rows(names: Iterable[str], lines: Iterable[str], lang: str) -> str:
-    heads = "".join(f"<th>{escape(label(name, lang))}</th>" for name in names)
+def _rows(names: Iterable[str], lines: Iterable[str], lang: str, more: str = "") -> str:
+    numbers = {*_FIGURES.values(), "took", "units", "used", "remaining"}
+    heads = "".join(f"<th{_NUMBER if name in numbers else ''}>{escape(label(name, lang))}</th>" for name in names)
     body = "\n".join(f"<tr>{line}</tr>" for line in lines)
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
+    return f"<table{more}><thead><tr>{heads}</tr></thead><tbody>\n{body}\n</tbody></table>"
 
 
 def _moment(instant: str, zone: str) -> str:

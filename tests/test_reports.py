@@ -362,8 +362,9 @@ def test_the_months_page_is_well_formed_escaped_and_loads_nothing(desk: Desk) ->
         names = {element.tag.rpartition("}")[2] for element in root.iter()}
         assert not names & {"script", "link", "img", "iframe", "object", "b", "esperó"}
         assert not [name for element in root.iter() for name in element.attrib if name.startswith("on")]
-        assert not re.search(r"(?:src|href|url\()", page)
-        assert "@page { size: A4" in page
+        assert not re.search(r"(?:src|href|url\((?!#)|@import)", page)
+        ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]
+        assert len(set(ids)) == len(ids) == page.count("url(#")
         cells = [["".join(td.itertext()) for td in tr.iter("td")] for tr in root.iter("tr")]
         cases = {line[0]: line for line in cells if line and line[0].startswith("T-")}
         assert set(cases) == {"T-A", "T-B", "T-C", "T-D"}
@@ -374,6 +375,29 @@ def test_the_months_page_is_well_formed_escaped_and_loads_nothing(desk: Desk) ->
         assert "carmen" in cases["T-D"][9]
         bars = [e for e in root.iter() if e.tag.endswith("rect")]
         assert sum(int(bar.attrib["width"]) for bar in bars) == 600
+
+
+def test_a_months_page_prints_on_any_paper_with_names_of_any_length(one: Desk) -> None:
+    """No value widens a table or turns what stands beside it round; headings come again on every page."""
+    one.ticket(ticket="T-A", subject="x" * 300)
+    one.do("account.open", account="C-9", name="Ferre\u202eteria " + "Y" * 180)
+    one.sell("C-9").ticket("C-9", ticket="T-B", subject="\u202egnirts")
+    page = monthly(one.ledger, PANADERIA, "2026-03") + monthly(one.ledger, "C-9", "2026-03")
+    for rule in ("table-layout: fixed", "overflow-wrap: anywhere", "unicode-bidi: isolate", "table-header-group"):
+        assert rule in page
+    assert "size:" not in page.split("@page")[1].split("}")[0].replace("font-size:", ""), "the paper is the printer's"
+    shares = [float(width) for width in re.findall(r"<col style=.width:([0-9.]+)%", page)]
+    assert len(shares) == 20
+    assert abs(sum(shares) - 200) < 1
+    assert page.count("<bdi>") == page.count("</bdi>") == 4
+
+
+def test_a_month_of_administrative_cases_alone_has_cases_but_no_targets(one: Desk) -> None:
+    one.ticket(request="administrative", ticket="T-A", subject="Factura")
+    page = monthly(one.ledger, PANADERIA, "2026-03")
+    assert "Ninguno de los casos de este mes tiene plazo" in page
+    assert "No se abrió ningún caso" not in page
+    assert "Factura" in page
 
 
 def test_a_month_without_cases_says_so(one: Desk, sqlite_url: str) -> None:
