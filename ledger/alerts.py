@@ -45,8 +45,13 @@ class Governed(NamedTuple):
 
 def governed(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[Governed]:
     """Return every due instant that a case has had, in the order in which they governed."""
+    return governed_by(segments.limits(clock, facts, policies.Governing(clock, catalogue)))
+
+
+def governed_by(limits: Sequence[segments.Limit]) -> list[Governed]:
+    """Return the due instants that the limits of a case gave, in the order in which they governed."""
     spans: list[Governed] = []
-    for limit in segments.limits(clock, facts, policies.Governing(clock, catalogue)):
+    for limit in limits:
         if spans and spans[-1].until == FAR:
             spans[-1] = spans[-1]._replace(until=limit.at)
         if limit.cause != "left":
@@ -54,9 +59,12 @@ def governed(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalog
     return spans
 
 
-def warnings(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalogue) -> list[f.TicketWarned]:
+def warnings(
+    facts: Sequence[f.TicketFact], clock: sla.Clock, spans: Sequence[Governed], catalogue: Catalogue
+) -> list[f.TicketWarned]:
     """Return the warnings of a case, past and to come, in order; none once it was answered, resolved or excluded.
 
+    `spans` are its due instants (`governed`).
     An exclusion that its approver undid by answering kept it out until then, when nobody could act any more.
     """
     if clock.opened.source.startswith("import"):
@@ -64,25 +72,33 @@ def warnings(facts: Sequence[f.TicketFact], clock: sla.Clock, catalogue: Catalog
     excluded = (x.occurred_at for x in facts if isinstance(x, f.TicketExcluded))
     left = min(excluded, default=FAR)
     answered = clock.responded_at or FAR
-    return [
-        f.TicketWarned(
-            customer_no=clock.opened.customer_no,
-            ticket_no=clock.opened.ticket_no,
-            occurred_at=at,
-            by="ledger",
-            source="rule",
-            key=f"{clock.opened.ticket_no}:{span.due_at}:{percent}",
-            percent=percent,
-            due_at=span.due_at,
-        )
-        for span in governed(facts, clock, catalogue)
-        for percent, at in _instants(span, catalogue)
-        # An answer at the due instant itself is a breach.
-        if span.since <= at < span.until and at < left and (at < answered or (percent == 100 and at == answered))
-    ]
+    found: list[f.TicketWarned] = []
+    for span in spans:
+        until = min(span.until, left)
+        for percent, at in _instants(span, catalogue):
+            if at >= until or at > answered:  # nor do those after it count: they are not worked out
+                break
+            # An answer at the due instant itself is a breach.
+            if at >= span.since and (at < answered or percent == 100):
+                found.append(_warned(clock.opened, span.due_at, percent, at))
+    return found
+
+
+def _warned(opened: f.TicketOpened, due_at: str, percent: int, at: str) -> f.TicketWarned:
+    return f.TicketWarned(
+        customer_no=opened.customer_no,
+        ticket_no=opened.ticket_no,
+        occurred_at=at,
+        by="ledger",
+        source="rule",
+        key=f"{opened.ticket_no}:{due_at}:{percent}",
+        percent=percent,
+        due_at=due_at,
+    )
 
 
 def _instants(span: Governed, catalogue: Catalogue) -> Iterator[tuple[int, str]]:
+    """Yield when each share of a limit is used up, one after the other."""
     calendar, start = catalogue.calendar(span.calendar), from_iso(span.start)
     total = calendar.elapsed_us(start, from_iso(span.due_at))
     for percent in PERCENTS:
@@ -161,7 +177,8 @@ def _lacking(case: Ticket, catalogue: Catalogue) -> list[f.TicketWarned]:
     if clock is None:
         return []
     recorded = {fact.key for fact in case.facts if isinstance(fact, f.TicketWarned)}
-    return [fact for fact in warnings(case.facts, clock, catalogue) if fact.key not in recorded]
+    due = warnings(case.facts, clock, governed(case.facts, clock, catalogue), catalogue)
+    return [fact for fact in due if fact.key not in recorded]
 
 
 def _next(lacking: Sequence[f.TicketWarned], now: str) -> str:

@@ -74,13 +74,18 @@ def rows(stream: Stream) -> Rows:
         ],
         ENTRIES.name: [
             (
-                stream.id, account, local_day(fact.occurred_at, zone).isoformat()[:7], fact.occurred_at, row[4],
-                row[0], *entry, currency, fact.by, fact.source, fact.reason,
+                stream.id, account, _local_month(fact.occurred_at, zone), fact.occurred_at, row[4], row[0], *entry,
+                currency, fact.by, fact.source, fact.reason,
             )
             for row, fact in zip(stream.rows, stream.facts, strict=True)
             if (entry := _ENTRIES.get(type(fact), _hidden)(fact)) is not None
         ],
     }  # fmt: skip
+
+
+def _local_month(at: str, zone: str) -> str:
+    """Return the local month (YYYY-MM) of an instant; no zone is a whole day from UTC, so few need to be asked."""
+    return at[:7] if "02" <= at[8:10] <= "27" else local_day(at, zone).isoformat()[:7]
 
 
 def _hidden(_fact: f.Fact) -> None:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Any
+from operator import attrgetter
+from typing import Any, NamedTuple, cast
 
 from ledger import facts as f
+from ledger import policies
 from ledger.catalogue import Catalogue
 from ledger.facts.codec import decode_all
-from ledger.rules import sla
+from ledger.rules import segments, sla
 from ledger.rules.book import Book, fold
 from ledger.rules.subscriptions import FAR
+
+_DATE = attrgetter("occurred_at")
 
 
 @dataclass(frozen=True)
@@ -49,18 +52,39 @@ class Table:
         ]
 
 
+class Case(NamedTuple):
+    """A case as of an instant: all its facts in the order of the log, its clock, and the limits that governed it."""
+
+    facts: Sequence[f.TicketFact]
+    clock: sla.Clock
+    terms: segments.Terms
+    limits: Sequence[segments.Limit]
+
+
 class Stream:
-    """One stream's facts up to a position, decoded once and folded once for all models it feeds."""
+    """One stream's facts up to a position: decoded once, and folded once for all models it feeds, when first asked."""
+
+    # No `cached_property`: until Python 3.12 it takes a lock, which costs as much as the smaller folds.
+    __slots__ = ("_as_of", "_book", "_case", "_facts", "catalogue", "id", "rows")
 
     def __init__(self, rows: Sequence[tuple[Any, ...]], catalogue: Catalogue) -> None:
         """`rows` are the stream's rows in order of version, columns as in `ledger.store.Row`."""
         self.id: str = rows[0][1]
         self.rows = rows
         self.catalogue = catalogue
+        self._facts: list[f.Fact] | None = None
+        self._as_of = ""
+        self._book: Book | None = None
+        self._case: Case | None = None
 
-    @cached_property
+    @property
     def facts(self) -> list[f.Fact]:
         """The facts in the order of the log; a row that cannot be read raises, naming its position."""
+        if self._facts is None:
+            self._facts = self._decoded()
+        return self._facts
+
+    def _decoded(self) -> list[f.Fact]:
         try:
             return decode_all(self.rows)
         except f.UnknownFact:
@@ -76,25 +100,35 @@ class Stream:
         """When the newest row was recorded."""
         return str(self.rows[-1][4])
 
-    @cached_property
+    @property
     def as_of(self) -> str:
         """The instant the rows speak of: the newest recording, or a fact dated just ahead of it."""
-        return max(self.recorded_at, max(fact.occurred_at for fact in self.facts))
+        if not self._as_of:
+            self._as_of = max(self.recorded_at, *map(_DATE, self.facts))
+        return self._as_of
 
-    @cached_property
+    @property
     def book(self) -> Book:
         """An account's book as of `as_of`."""
-        return fold(self.catalogue, self.facts, self.as_of)
+        if self._book is None:
+            self._book = fold(self.catalogue, self.facts, self.as_of)
+        return self._book
 
-    @cached_property
-    def case_facts(self) -> list[f.TicketFact]:
-        """A case's facts."""
-        return [fact for fact in self.facts if isinstance(fact, f.TicketFact)]
+    @property
+    def case(self) -> Case | None:
+        """The case with everything known; None before its opening."""
+        if self._case is None:
+            self._case = self.case_at(FAR)
+        return self._case
 
-    @cached_property
-    def clock(self) -> sla.Clock | None:
-        """A case's clock with everything known; None before its opening."""
-        return sla.run(self.case_facts, FAR, [row[4] for row in self.rows])
+    def case_at(self, at: str) -> Case | None:
+        """Return the case as of instant `at`; None when it was not open yet."""
+        facts = cast(list[f.TicketFact], self.facts)  # its stream has no others
+        clock = sla.run(facts, at, [row[4] for row in self.rows])
+        if clock is None:
+            return None
+        terms = policies.Governing(clock, self.catalogue)
+        return Case(facts, clock, terms, segments.limits(clock, facts, terms))
 
 
 class PoisonedEvent(ValueError):

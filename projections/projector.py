@@ -166,8 +166,9 @@ class Projector:
     def _apply(self, model: ReadModel, suffix: str, position: int, rows: Sequence[Any]) -> None:
         end = rows[-1].position
         dirty = sorted({row.stream for row in rows if row.stream.startswith(model.feeds)})
-        streams = self.streams(self.store.rows_of_streams(dirty, end))
-        new = [model.rows_of(stream) for stream in streams]
+        new = empty([model])
+        for stream in self.streams(self.store.rows_of_streams(dirty, end)):
+            collect(new, model.rows_of(stream))
         with self.read.transaction() as writer:
             if advance(writer, model, suffix, position, end):
                 for table in model.tables:
@@ -203,12 +204,22 @@ def create_tables(writer: Writer, model: ReadModel, suffix: str) -> None:
         writer.execute(table.create(suffix, writer.text))
 
 
-def write(writer: Writer, model: ReadModel, suffix: str, parts: Iterable[Rows]) -> None:
+Collected = dict[str, list[Sequence[Any]]]  # the rows of many streams, by table
+
+
+def empty(models: Iterable[ReadModel]) -> Collected:
+    """Return room for the rows of these models."""
+    return {table.name: [] for model in models for table in model.tables}
+
+
+def collect(collected: Collected, rows: Rows) -> None:
+    """Add the rows of one stream to those of others."""
+    for name, own in rows.items():
+        collected[name].extend(own)
+
+
+def write(writer: Writer, model: ReadModel, suffix: str, collected: Collected) -> None:
     """Insert the rows of many streams, table by table."""
-    collected: dict[str, list[Sequence[Any]]] = {table.name: [] for table in model.tables}
-    for part in parts:
-        for name, rows in part.items():
-            collected[name].extend(rows)
     for table in model.tables:
         if collected[table.name]:
             writer.insert(f"{table.name}{suffix}", table.names, collected[table.name])

@@ -17,7 +17,7 @@ from ledger.rules import sla
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from ledger.ticket import ticket_stream
-from projections.model import ReadModel, Rows, Stream, Table
+from projections.model import Case, ReadModel, Rows, Stream, Table
 from projections.notices import Notice
 
 QUEUE = Table(
@@ -65,13 +65,14 @@ WARNINGS = Table(
 
 def rows(stream: Stream) -> Rows:
     """Return the row of one case, where its promise still runs, and its warnings."""
-    facts, clock = stream.case_facts, stream.clock
-    if clock is None or not clock.due_at:
+    case = stream.case
+    if case is None or not case.clock.due_at:
         return {}
-    found: dict[str, list[tuple[Any, ...]]] = {WARNINGS.name: _warnings(stream, facts, clock)}
+    clock, governed = case.clock, alerts.governed_by(case.limits)
+    found: dict[str, list[tuple[Any, ...]]] = {WARNINGS.name: _warnings(stream, case, governed)}
     if not clock.responded_at and clock.verdict(FAR) != "excluded":
         opened = clock.opened
-        calendar = alerts.governed(facts, clock, stream.catalogue)[-1].calendar
+        calendar = governed[-1].calendar
         found[QUEUE.name] = [
             (
                 stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.verdict_level,
@@ -82,15 +83,19 @@ def rows(stream: Stream) -> Rows:
     return found
 
 
-def _warnings(stream: Stream, facts: list[f.TicketFact], clock: sla.Clock) -> list[tuple[Any, ...]]:
+def _warnings(stream: Stream, case: Case, governed: Sequence[alerts.Governed]) -> list[tuple[Any, ...]]:
+    clock = case.clock
+    warnings = alerts.warnings(case.facts, clock, governed, stream.catalogue)
+    if not warnings:  # most cases: answered before half of their limit was used up
+        return []
     since = alerts.oldest(stream.as_of)
-    recorded = {fact.key for fact in facts if isinstance(fact, f.TicketWarned)}
+    recorded = {fact.key for fact in case.facts if isinstance(fact, f.TicketWarned)}
     return [
         (
             stream.id, x.ticket_no, x.customer_no, _key(x), x.occurred_at, _until(x, clock), int(x.key in recorded),
             x.percent, x.due_at, clock.verdict_level, clock.verdict_priority, clock.assigned_to, "es_GT",
         )
-        for x in alerts.warnings(facts, clock, stream.catalogue)
+        for x in warnings
         if x.occurred_at > since
     ]  # fmt: skip
 

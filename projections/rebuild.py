@@ -11,11 +11,14 @@ from itertools import chain
 from typing import Any
 
 from ledger.store import Store
-from projections.model import PoisonedEvent, ReadModel, Rows, Stream
+from projections.model import PoisonedEvent, ReadModel, Stream
 from projections.projector import (
+    Collected,
     Projector,
+    collect,
     create_tables,
     drop_position,
+    empty,
     named,
     set_error,
     set_position,
@@ -72,20 +75,17 @@ def _build(
             create_tables(writer, model, suffix)
             set_position(writer, model, suffix, 0)
     errors: dict[str, str] = {}
-    pending: dict[str, list[Rows]] = {model.name: [] for model in models}
-    size = 0
+    fed = {feeds: [model for model in models if model.feeds == feeds] for feeds in {m.feeds for m in models}}
+    rows, size = empty(models), 0
     for stream in _streams(projector, stop, progress):
-        for model in models:
-            if stream.id.startswith(model.feeds) and model.name not in errors:
-                try:
-                    pending[model.name].append(model.rows_of(stream))
-                except PoisonedEvent as error:
-                    errors[model.name] = str(error)
+        for feeds, those in fed.items():
+            if stream.id.startswith(feeds):
+                _add(rows, stream, those, errors)
         size += len(stream.rows)
         if size >= _BUFFER:
-            _flush(read, models, suffix, pending)
-            size = 0
-    _flush(read, models, suffix, pending)
+            _flush(read, models, suffix, rows)
+            rows, size = empty(models), 0
+    _flush(read, models, suffix, rows)
     for model in models:
         with read.transaction() as writer:
             for table in model.tables:
@@ -109,11 +109,20 @@ def _streams(projector: Projector, stop: int, progress: Progress | None) -> Iter
     return projector.streams(chain.from_iterable(parts()))
 
 
-def _flush(read: Store, models: Sequence[ReadModel], suffix: str, pending: dict[str, list[Rows]]) -> None:
+def _add(rows: Collected, stream: Stream, models: Sequence[ReadModel], errors: dict[str, str]) -> None:
+    """Add what these models make of a stream; one that stopped before makes nothing any more."""
+    for model in models:
+        if model.name not in errors:
+            try:
+                collect(rows, model.rows_of(stream))
+            except PoisonedEvent as error:
+                errors[model.name] = str(error)
+
+
+def _flush(read: Store, models: Sequence[ReadModel], suffix: str, rows: Collected) -> None:
     with read.transaction() as writer:
         for model in models:
-            write(writer, model, suffix, pending[model.name])
-            pending[model.name] = []
+            write(writer, model, suffix, rows)
 
 
 def _swap(projector: Projector, model: ReadModel) -> None:

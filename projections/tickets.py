@@ -6,11 +6,10 @@ from typing import Any
 
 from ledger import facts as f
 from ledger.alerts import ALWAYS
-from ledger.policies import Governing
-from ledger.rules import measures, segments, sla
+from ledger.rules import measures
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import Store
-from projections.model import ReadModel, Rows, Stream, Table
+from projections.model import Case, ReadModel, Rows, Stream, Table
 
 TICKETS = Table(
     "r_tickets",
@@ -60,53 +59,52 @@ def rows(stream: Stream) -> Rows:
 
 def row_at(stream: Stream, at: str) -> tuple[Any, ...] | None:
     """Return the row of one case as of instant `at`, None when it was not open yet."""
-    clock = stream.clock if at == FAR else sla.run(stream.case_facts, at, [row[4] for row in stream.rows])
-    if clock is None:
+    case = stream.case if at == FAR else stream.case_at(at)
+    if case is None:
         return None
-    opened = clock.opened
+    clock, opened = case.clock, case.clock.opened
     day = local_day(opened.occurred_at, opened.zone).isoformat()
-    calendar, elapsed_us = _counted(clock, stream)
+    calendar, elapsed_us = _counted(case)
     return (
         stream.id, opened.ticket_no, opened.customer_no, clock.request, opened.subject, clock.level,
         clock.priority, clock.grant, opened.why, opened.occurred_at, day, day[:7], clock.due_at,
         clock.responded_at, clock.counted_at, clock.channel, clock.responded_by or clock.assigned_to,
         clock.assigned_to, clock.waiting_since, clock.resolved_at, clock.verdict_level, clock.verdict_priority,
         clock.excluded, clock.approver, clock.revised, clock.merged_into,
-        clock.policy or opened.policy, calendar, clock.started_at, elapsed_us, int(_plain(clock, stream.case_facts)),
-        clock.final_at(), opened.zone,
+        clock.policy or opened.policy, calendar, clock.started_at, elapsed_us, int(_plain(case)), clock.final_at(),
+        opened.zone,
     )  # fmt: skip
 
 
-def _counted(clock: sla.Clock, stream: Stream) -> tuple[str, int]:
+def _counted(case: Case) -> tuple[str, int]:
     """Return the calendar of the limit that governs, and the counted microseconds from the start to the response.
 
     Each limit counts in its own calendar, as the explanation tells it. "" where it never had a target; -1 without a
     target or a response that counts, or where that came before the start.
     """
-    terms = Governing(clock, stream.catalogue)
-    found = [one for one in segments.limits(clock, stream.case_facts, terms) if one.cause != "left"]
+    clock = case.clock
+    found = [one for one in case.limits if one.cause != "left"]
     calendar = (found[-1].calendar or ALWAYS) if found else ""
     if not (clock.due_at and clock.counted_at) or clock.counted_at < clock.started_at:
         return calendar, -1
-    return calendar, measures.counted(found, clock.counted_at, terms)
+    return calendar, measures.counted(found, clock.counted_at, case.terms)
 
 
-def _plain(clock: sla.Clock, facts: list[f.TicketFact]) -> bool:
+def _plain(case: Case) -> bool:
     """Whether the due instant is the opening's, whatever the policy: then its row alone tells it under any other.
 
     A change after the due instant moved nothing, but would have under a longer limit: only an earlier response ends
     what may move it. A case may leave compliance also after its response, unless it was breached by then.
     """
+    clock = case.clock
     if len(clock.moves) != 1 or clock.late or clock.started_at != clock.opened.occurred_at:
         return False
     answered = clock.responded_at or FAR
-    return not any(
-        isinstance(fact, f.TicketReclassified) or (isinstance(fact, _MOVERS) and fact.occurred_at < answered)
-        for fact in facts
-    )
+    moving = [fact for fact in case.facts if type(fact) in _MOVING]
+    return not any(isinstance(fact, f.TicketReclassified) or fact.occurred_at < answered for fact in moving)
 
 
-_MOVERS = (f.TicketPrioritised, f.TicketPlanUpgraded)
+_MOVING = frozenset({f.TicketPrioritised, f.TicketPlanUpgraded, f.TicketReclassified})
 
 
 _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")

@@ -17,6 +17,12 @@ def settled(at: str) -> str:
     return instants.to_iso(instants.from_iso(at) + _AFTER)
 
 
+def final(earlier: str, opened: f.TicketOpened, recorded_at: str) -> str:
+    """Return from when a verdict is final: the latest of the three; `earlier` is that of response and due instant."""
+    least = floor(opened, recorded_at)
+    return least if earlier <= _days_before(least) else settled(earlier)
+
+
 def floor(opened: f.TicketOpened, recorded_at: str) -> str:
     """Return the end of the opening's local month; for an imported case 72 h after its recording, if that is later."""
     day = local_day(opened.occurred_at, opened.zone)
@@ -24,6 +30,11 @@ def floor(opened: f.TicketOpened, recorded_at: str) -> str:
     if opened.source.startswith("import") and recorded_at:
         return max(month_end, settled(recorded_at))
     return month_end
+
+
+@lru_cache(maxsize=4096)  # of few instants: the ends of months
+def _days_before(at: str) -> str:
+    return instants.to_iso(instants.from_iso(at) - _AFTER)
 
 
 @lru_cache(maxsize=4096)  # asked for each case of a rebuild, and a desk has few months

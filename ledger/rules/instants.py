@@ -28,9 +28,11 @@ FIRST_YEAR, LAST_YEAR = 1900, 9898
 
 def to_iso(instant: datetime) -> str:
     """Return the canonical text of an aware datetime; ValueError for a naive one."""
-    if instant.utcoffset() is None:
-        raise ValueError("a naive datetime is no instant")
-    return instant.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
+    if instant.tzinfo is not UTC:  # most are in UTC already
+        if instant.utcoffset() is None:
+            raise ValueError("a naive datetime is no instant")
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def from_iso(text: str) -> datetime:

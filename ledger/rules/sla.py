@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import compress
 from typing import NamedTuple
 
 from ledger import facts as f
@@ -115,7 +116,7 @@ class Clock:
         if not self.due_at:
             return ""
         earlier = min(self.counted_at or self.due_at, self.due_at)
-        return max(finality.settled(earlier), finality.floor(self.opened, self.recorded_at))
+        return finality.final(earlier, self.opened, self.recorded_at)
 
 
 def run(
@@ -126,18 +127,14 @@ def run(
     `recorded` are the instants at which they were recorded, one each: facts that came after the verdict was final do
     not change it (without them, nothing is final). `promise` recomputes every due instant under another policy.
     """
-    pairs = [
-        (fact, when)
-        for fact, when in _paired(facts, recorded)
-        # A warning follows from the others: it moves nothing, and comes too late for nothing.
-        if not isinstance(fact, f.TicketWarned)
-    ]
+    facts, recorded = _without_warnings(facts, recorded)
     # When it became final follows from everything that happened, whatever instant is asked about.
-    counted = [fact for fact, _when in (pairs[: _counted(pairs)] if recorded else pairs) if fact.occurred_at <= at]
-    known = [fact for fact, _when in pairs if fact.occurred_at <= at]
-    clock = _fold(known, pairs[0][1] if pairs else "", promise)
-    if clock is None:
-        return None
+    in_time = _counted(facts, recorded) if recorded else len(facts)
+    known = [fact for fact in facts if fact.occurred_at <= at]
+    clock = _fold(known, recorded[0] if recorded else "", promise)
+    if clock is None or in_time == len(facts):
+        return clock
+    counted = [fact for fact in facts[:in_time] if fact.occurred_at <= at]
     if len(counted) < len(known):
         final = _fold(counted, clock.recorded_at, promise)
         assert final is not None
@@ -154,25 +151,31 @@ _FROZEN = (
 )
 
 
-def _paired(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> list[tuple[f.TicketFact, str]]:
-    if not recorded:
-        return [(fact, "") for fact in facts]
-    return list(zip(facts, recorded, strict=True))
+def _without_warnings(
+    facts: Sequence[f.TicketFact], recorded: Sequence[str]
+) -> tuple[Sequence[f.TicketFact], Sequence[str]]:
+    """Leave warnings out: they follow from the other facts, so they move nothing and come too late for nothing."""
+    if f.TicketWarned not in map(type, facts):
+        return facts, recorded
+    stays = [type(fact) is not f.TicketWarned for fact in facts]
+    return list(compress(facts, stays)), list(compress(recorded, stays))
 
 
-def _counted(pairs: Sequence[tuple[f.TicketFact, str]]) -> int:
+def _counted(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> int:
     """Return how many facts, in the order of the log, were recorded before the verdict they make was final."""
-    opened = next(fact for fact, _when in pairs if isinstance(fact, f.TicketOpened))
-    floor = finality.floor(opened, pairs[0][1])
-    if pairs[-1][1] < floor:
-        return len(pairs)
-    for number in range(1, len(pairs)):
-        if pairs[number][1] < floor:
+    opened = next(fact for fact in facts if isinstance(fact, f.TicketOpened))
+    floor = finality.floor(opened, recorded[0])
+    if recorded[-1] < floor:
+        return len(facts)
+    # Neither a response nor a due instant is dated before the case's first fact: no verdict is final before this.
+    floor = max(floor, finality.settled(min(map(_date, facts))))
+    for number in range(1, len(facts)):
+        if recorded[number] < floor:
             continue
-        clock = _fold([fact for fact, _when in pairs[:number]], pairs[0][1], None)
-        if clock is not None and clock.due_at and pairs[number][1] >= clock.final_at():
+        clock = _fold(facts[:number], recorded[0], None)
+        if clock is not None and clock.due_at and recorded[number] >= clock.final_at():
             return number
-    return len(pairs)
+    return len(facts)
 
 
 def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | None) -> Clock | None:
@@ -207,7 +210,14 @@ _STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted})
 
 def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
     at = fact.occurred_at
-    match fact:
+    match fact:  # what nearly every case has comes first
+        case f.TicketAcknowledged():
+            clock.reminded_at = at
+        case f.TicketAssigned():
+            clock.assigned_to = fact.to
+        case f.TicketResolved():
+            _end_wait(clock, at)
+            clock.resolved_at = at
         case f.TicketPrioritised():
             _prioritised(clock, fact, promise)
         case f.TicketReclassified():
@@ -226,20 +236,13 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
         case f.TicketResumed():
             _end_wait(clock, at)
             clock.heard_at = at
-        case f.TicketResolved():
-            _end_wait(clock, at)
-            clock.resolved_at = at
         case f.TicketReopened():
             clock.resolved_at = ""
             clock.reopened += 1
-        case f.TicketAssigned():
-            clock.assigned_to = fact.to
         case f.TicketGivenBack():
             clock.given_back = True
         case f.TicketExcluded():
             _excluded(clock, fact)
-        case f.TicketAcknowledged():
-            clock.reminded_at = at
 
 
 def _excluded(clock: Clock, fact: f.TicketExcluded) -> None:
