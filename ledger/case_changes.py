@@ -65,10 +65,13 @@ def _counted(facts: Sequence[f.TicketFact]) -> list[f.TicketFact]:
 
 
 def _through(answer: f.TicketFact, counts: bool, fields: Answer, *, corrects: bool = False) -> f.TicketResponded:
-    """Return how an answer in the case it went over into is told in the child; resolving is one too."""
+    """Return how an answer in the case it went over into is told in the child; resolving is one too.
+
+    It is by who answered; what `corrects` it is by who changed the priority there.
+    """
     told = answer if isinstance(answer, f.TicketResponded) else None
     return f.TicketResponded(
-        **{**fields, "by": answer.by},
+        **(fields if corrects else {**fields, "by": answer.by}),
         channel=told.channel if told else "platform",
         counts=counts,
         text=told.text if told and not corrects else "",
