@@ -40,6 +40,8 @@ class Questions:
         if question is None:
             raise Malformed("ask", name, "remedy_choice", words=", ".join(QUESTIONS))
         values = parse_fields(given, question.fields)
+        if values.get("from", "") > values.get("to", "9999"):
+            raise Malformed("to", values["to"], "remedy_to_after_from", since=values["from"])
         now = self.clock.now()
         at = values.get("at") or values.get("known_at") or now
         if name in PORTFOLIO:

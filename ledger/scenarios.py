@@ -77,6 +77,8 @@ def _pairs(value: Any, place: str) -> dict[str, Any]:
         return {str(name): given for name, given in value.items()}
     if not isinstance(value, str) or not value.strip():
         raise Malformed(place, value, "remedy_pairs")
+    if value.lstrip().startswith("{"):
+        return _object(value, place)
     found: dict[str, Any] = {}
     for part in value.split(","):
         name, equals, given = (text.strip() for text in part.partition("="))
@@ -97,7 +99,7 @@ def parse_limits(value: Any, place: str) -> dict[Cell, int]:
 def parse_calendars(value: Any, place: str) -> dict[Cell, str]:
     """Return calendars by level and priority; one name alone counts for all that are not named."""
     everywhere: list[str] = []
-    if isinstance(value, str):
+    if isinstance(value, str) and not value.lstrip().startswith("{"):
         parts = [part.strip() for part in value.split(",")]
         everywhere = [_named(part, place) for part in parts if "=" not in part]
         value = ",".join(part for part in parts if "=" in part)
@@ -241,7 +243,7 @@ def load_file(path: Path) -> list[Scenario]:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise Malformed(path.name, str(error), "remedy_toml") from error
     except OSError as error:
-        raise Malformed(path.name, error.strerror or str(error), "remedy_file") from error
+        raise Malformed("policy", path.name, "remedy_policy_file", detail=error.strerror or str(error)) from error
     tables = data.pop("scenarios", None)
     if tables is None:
         return [_of_file(data, path.stem, path.name)]
@@ -262,6 +264,8 @@ def _of_file(table: Any, name: str, place: str) -> Scenario:
             raise Malformed(f"{place}: limits", "limits", "remedy_limits_or_levels")
         given["limits"] = _whole_policy(levels, place)
     everywhere, chosen = given.pop("calendar", None), given.get("calendars")
+    if isinstance(chosen, list):  # as the catalogue writes its calendars
+        raise Malformed(f"{place}: calendars", "[[calendars]]", "remedy_define_calendar")
     if isinstance(chosen, dict):
         chosen = {
             f"{key}/{inner}" if isinstance(value, dict) else key: text

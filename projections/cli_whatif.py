@@ -85,7 +85,8 @@ def what_if(ctx: click.Context, /, chart: Path | None, as_json: bool, **given: A
 def _values(given: Answer, curve: bool) -> Answer:
     """Return the question's values of the options given."""
     names = {"cell": "for", "since": "from", "until": "to"}
-    values = {names.get(name, name): value for name, value in given.items() if value not in (None, (), False)}
+    given = {name: value for name, value in given.items() if value not in (None, ()) and value is not False}
+    values = {names.get(name, name): value for name, value in given.items()}
     for name in ("limits", "calendars", "holidays"):
         if name in values:
             values[name] = ",".join(values[name])
@@ -141,7 +142,8 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
         return
     kinds = ", ".join(_kind(name, count, lang) for name, count in scenario["changed"].items())
     shown = len(scenario["flips"])
-    click.echo("\n" + text("whatif_flips", lang, total=scenario["flips_total"], kinds=kinds, shown=shown))
+    key = "whatif_flips_one" if scenario["flips_total"] == 1 else "whatif_flips"
+    click.echo("\n" + text(key, lang, total=scenario["flips_total"], kinds=kinds, shown=shown))
     show_rows([_flip(flip) for flip in scenario["flips"]], lang)
     for flip in scenario["flips"]:
         for side in flip.get("explained", {}).values():
@@ -151,7 +153,8 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
 def _sides(row: Answer) -> Answer:
     """Return both sides of a row as cells: 33 → 40 where they differ."""
     before, after = row["before"], row["after"]
-    return {name: _arrow(before[name], after[name]) for name in before}
+    cells = {name: _arrow(before[name], after[name]) for name in before if name != "share"}
+    return cells | {"met_share": _arrow(*(side["share"] and f"{side['share']} %" for side in (before, after)))}
 
 
 def _arrow(before: Any, after: Any) -> str:

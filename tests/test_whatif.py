@@ -484,6 +484,10 @@ def test_the_command_line_shows_tables_flips_and_draws(log: tuple[Ledger, Path],
     assert {**answer, "at": ""} == {**ledger.ask("what_if", values), "at": ""}
     assert "Ningún caso cambia" in run("--calendar", "24x7", lang="es_GT").output
     assert isinstance(run("--limit", "basic/low").exception, LedgerError)
+    none = run("--limit", "basic/low=1h", "--flips", "0").output
+    assert "; 0 are shown:" in none
+    assert "Case " not in none
+    assert "policy' is not valid (none.toml)" in run("--policy", str(tmp_path / "none.toml")).exception.message("en")
 
 
 def test_over_http_managers_and_operators_ask_and_nobody_else(sqlite_url: str) -> None:
@@ -494,6 +498,11 @@ def test_over_http_managers_and_operators_ask_and_nobody_else(sqlite_url: str) -
     as_json = quote(json.dumps({"a": {"limits": {"basic/low": "1h"}, "calendars": "gt-business"}}))
     same = [office.get(p).json["scenarios"] for p in (path, f"/v1/sla/what-if?scenarios={as_json}")]
     assert same[0] == same[1]
+    apart = [
+        office.get(f"/v1/sla/what-if?limits={quote(given)}").json["scenarios"]
+        for given in ("basic/low=1h", '{"basic/low": "1h"}')
+    ]
+    assert apart[0] == apart[1]
     wrong = office.get("/v1/sla/what-if?limits=basic/low=never")
     assert (wrong.status_code, wrong.json["code"]) == (422, "malformed")
     office.close()
@@ -528,6 +537,9 @@ WHOLE = 'basic = { low = "8h", medium = "8h", high = "1h" }\nadvanced = { low = 
         ({"define": {"x": {"zone": "UTC", "week": {"mon": OVERLAP}}}}, "malformed", "x.week.mon"),
         ({"define": {"x": {"zone": "UTC", "week": {}}}, "calendars": "x"}, "calendar_never_opens", "UTC"),
         ({"flips": -1}, "malformed", "-1"),
+        ({"from": "2012-02-01", "to": "2012-01-31"}, "malformed", "2012-02-01"),
+        ({"limits": '{"basic/low": "x"}'}, "malformed", "limits.basic/low"),
+        ({"limits": '{"basic/low": "1h"'}, "malformed", "limits"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_its_place(log: tuple[Ledger, Path], values: Answer, code: str, names: str) -> None:
@@ -549,6 +561,7 @@ def test_a_mistake_is_told_with_its_place(log: tuple[Ledger, Path], values: Answ
         ('limits = { "basic/low" = "1 hour" }', "limits.basic/low"),
         ('limits = { "basic/low" = "1h" }\nholiday = "2026-12-24"', "holiday"),
         ("limits = 1h", "line 1"),
+        ('[[calendars]]\nname = "x"\nzone = "UTC"', "[define."),
         ('[scenarios.a]\nzone = "Nowhere/Land"', "scenarios.a"),
         ('[define.x]\nzone = "UTC"\nweek = { mon = [["12:00", "09:00"]] }\n[scenarios.a]\ncalendar = "x"', "mon"),
     ],
