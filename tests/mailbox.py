@@ -107,3 +107,8 @@ class PostDesk(Desk):
 
     def name(self, account: str = PANADERIA) -> str:
         return NAMES[account]
+
+
+def words(mail: Any) -> str:
+    """Return a mail's text, its line ends as ours."""
+    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")

@@ -22,7 +22,7 @@ from scheduler.rows import entries
 from scheduler.transports import Undelivered, desk_of, transports_of
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, when
-from tests.mailbox import Mailbox, PostDesk
+from tests.mailbox import Mailbox, PostDesk, words
 
 DESK = "Mesa <mesa@invex.example>"
 BOSS = "jefa@invex.example"
@@ -47,11 +47,6 @@ def run(desk: PostDesk, at: str = "") -> list[Any]:
     record_warnings(desk.ledger, projector_of(desk.ledger), now=desk.now)
     desk.post()
     return desk.box.mails[before:]
-
-
-def words(mail: Any) -> str:
-    """Return a mail's text, its line ends as ours."""
-    return str(mail.get_body(("plain",)).get_content()).replace("\r\n", "\n")
 
 
 def case(mail: Any, ticket: str) -> list[str]:

@@ -29,7 +29,7 @@ from scheduler.rows import Entry, entries
 from scheduler.transports import Undelivered
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, LUIS, when
-from tests.mailbox import Mailbox, PostDesk
+from tests.mailbox import Mailbox, PostDesk, words
 
 STEPS = 100
 LIMITS = {("basic", "low"): 8, ("basic", "high"): 2, ("corporate", "high"): 1}  # hours, round the clock
@@ -123,7 +123,7 @@ class Story:
     def prioritise(self) -> None:
         number = self.some()
         self.moved.add(number)
-        given = {"priority": self.rng.choice(("low", "high")), "agreed": True}
+        given: dict[str, Any] = {"priority": self.rng.choice(("low", "high")), "agreed": True}
         self.desk.do("ticket.prioritise", by=ANA, ticket=number, reason="lo pidió", **given)
 
     def reclassify(self) -> None:
@@ -154,7 +154,7 @@ class Story:
             assert not self.calm or counts["failed"] == counts["given_up"] == 0
         self.runs.append(self.now)
         for mail in self.box.mails[before:]:
-            told = mail.get_body(("plain",)).get_content().replace("\r\n", "\n").split("\n\n")
+            told = words(mail).split("\n\n")
             listed = Counter(part.split(" ·")[0] for part in told if part.startswith("T-"))
             assert set(listed.values()) == {1}, "a case stands in a mail once"
             self.mails.setdefault(str(mail["Message-ID"]), Counter()).update(listed)
