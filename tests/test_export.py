@@ -165,6 +165,31 @@ def test_what_a_case_has_is_told_with_the_instants_from_which_it_held(desk: Desk
     assert told["account:C-100"] == []
 
 
+def test_only_what_changed_is_told_and_facts_stand_by_their_dates(desk: Desk, tmp_path: Path) -> None:
+    desk.ticket(PANADERIA, ticket="T-5")
+    desk.at("2026-03-10 09:20")
+    desk.do("ticket.reclassify", ticket="T-5", request="question")  # of the same level
+    desk.do("ticket.note", ticket="T-5", at="2026-03-10 09:10")
+    desk.at("2026-03-10 09:40")
+    desk.do("ticket.exclude", by=BEATRIZ, ticket="T-5", reason="corte de luz")
+    log = json.loads(exported(desk, "ocel", tmp_path, since="2026-03-10")[0].read_text("utf-8"))
+    case = next(thing for thing in log["objects"] if thing["id"] == "ticket:T-5")
+    opened = iso("2026-03-10 09:00")
+    assert [(x["name"], x["time"], x["value"]) for x in case["attributes"]] == [
+        ("due_at", opened, iso("2026-03-10 11:00")),
+        ("request", opened, "general"),
+        ("priority", opened, "low"),
+        ("level", opened, "corporate"),
+        ("request", iso("2026-03-10 09:20"), "question"),
+        ("verdict", iso("2026-03-10 09:40"), "excluded"),
+    ]
+    ours = [event for event in log["events"] if event["id"].startswith("T-5/")]
+    assert [event["type"] for event in ours] == [
+        "ticket.opened", "ticket.noted", "ticket.reclassified", "ticket.excluded",
+    ]  # fmt: skip
+    assert [event["id"] for event in ours] == ["T-5/1", "T-5/3", "T-5/2", "T-5/4"]
+
+
 # --- XES --------------------------------------------------------------------------------------------------------------
 
 
