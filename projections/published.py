@@ -141,7 +141,7 @@ def _differences(projector: Projector, report: f.ReportPublished, was: Month, no
     streams = projector.streams(projector.store.rows_of_streams(sorted(map(ticket_stream, differ)), position))
     found = {}
     for stream in streams:
-        ticket = stream.case_facts[0].ticket_no
+        ticket = stream.id.removeprefix(ticket_stream(""))
         before = frozen.get(ticket)
         cause = "recounted" if before != was.cell(ticket) else _cause(stream, ticket, was, now)
         found[ticket] = {
@@ -164,7 +164,7 @@ def _cause(stream: Stream, ticket: str, before: Month, now: Month) -> str:
     """Return why a case's verdict, cell or time is another than the published one: the first cause that applies."""
     was, is_ = before.cases.get(ticket), now.cases[ticket]
     if was is None:
-        opened = next(fact for fact in stream.case_facts if isinstance(fact, f.TicketOpened))
+        opened = next(fact for fact in stream.facts if isinstance(fact, f.TicketOpened))
         return "imported" if opened.source.startswith("import:") else "typed_late"
     if is_["revised"] != was["revised"]:
         return "revision"
