@@ -214,8 +214,8 @@ def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
     """Return the version of the policy that governs a case, and the local date (YYYY-MM-DD) of its opening."""
     opened = clock.opened
     day = local_day(opened.occurred_at, opened.zone)
-    # A case that joined compliance later names none: it is that of its opening, for every level and priority.
-    version = opened.policy or catalogue.target(LEVELS[0], clock.priority, day, opened.occurred_at).policy
+    # Where none is named it is that of its opening, for every level and priority.
+    version = clock.policy or catalogue.target(LEVELS[0], clock.priority, day, opened.occurred_at).policy
     return version, day.isoformat()
 
 
