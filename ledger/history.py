@@ -61,7 +61,7 @@ def _numbers(facts: Iterable[tuple[Row, f.Fact]]) -> dict[tuple[str, str], str]:
 
 
 def _details(fact: f.Fact, zone: str) -> dict[str, Any]:
-    details = {}
+    details: dict[str, Any] = {}
     for name, value in msgspec.to_builtins(fact).items():
         if name in _HIDDEN or value in ("", None):
             continue
