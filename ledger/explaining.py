@@ -111,10 +111,9 @@ def explanation(
 
 def _inputs(case: Ticket, at: str) -> Answer:
     """Return the events that an explanation as of `at` stands on: where they are, and a hash over what they say."""
-    first = case.version - len(case.facts) + 1
     used = [
         (version, fact, recorded_at)
-        for version, (fact, recorded_at) in enumerate(zip(case.facts, case.recorded, strict=True), first)
+        for version, (fact, recorded_at) in enumerate(zip(case.facts, case.recorded, strict=True), 1)
         if fact.occurred_at <= at and not isinstance(fact, f.TicketWarned)
     ]
     lines = (b"%d %s %s %s\n" % (n, fact.TOPIC.encode(), when.encode(), f.encode(fact)) for n, fact, when in used)

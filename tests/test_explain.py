@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
+from ledger import facts as f
+from ledger.explaining import explanation
+from ledger.rules.instants import to_iso
 from tests.desks import HEAD, MINI, bring_in, rows
 from tests.explained import Answer, explain
 from tests.given import ANA, BEATRIZ, LUIS, Desk, local
@@ -382,3 +386,33 @@ def test_a_holiday_published_later_stands_beside_the_promise(desk: Desk) -> None
     told = explain(desk, ticket)
     assert (told["calendar"], told["verdict"]) == ("gt-business@1", "breached")
     assert others(told)["calendar", "gt-business@2"] == (local("2026-09-16 11:00"), "met")
+
+
+def test_it_stands_on_the_events_up_to_its_instant_and_on_no_warning(desk: Desk) -> None:
+    ticket = opened(desk, "high")
+    act(desk, "note", ticket, "10:20")
+    act(desk, "respond", ticket, "10:40")
+    earlier = explain(desk, ticket, at=f"{DAY} 10:30")["inputs"]
+    told = explain(desk, ticket, at=f"{DAY} 10:50")
+    assert (earlier["versions"], told["inputs"]["versions"]) == ([1, 2], [1, 2, 3])
+    assert earlier["stream"] == f"ticket/{ticket}"
+    assert earlier["hash"] != told["inputs"]["hash"]
+    case = desk.ledger.ticket(ticket)
+    warned = f.TicketWarned(
+        occurred_at=case.facts[-1].occurred_at, customer_no="C-100", by="ledger", source="scheduler", ticket_no=ticket,
+        key="50", percent=50, due_at=case.opened.due_at,
+    )  # fmt: skip
+    case.facts.append(warned)
+    case.recorded.append(case.recorded[-1])
+    at = to_iso(datetime.fromisoformat(told["at"]))
+    assert explanation(case, desk.ledger.policy(), at)["hash"] == told["hash"]
+
+
+def test_the_year_in_which_it_falls_due_is_asked_for_its_holidays_too(sqlite_url: str) -> None:
+    desk = Desk(sqlite_url)
+    desk.at("2025-12-30 09:00").do("calendar.assign", level="basic", priority="low", calendar="gt-business", by=BEATRIZ)
+    desk.at("2025-12-31 16:00").sell()
+    ticket = opened(desk)
+    act(desk, "respond", ticket, "2025-12-31 16:30")
+    assert explain(desk, ticket)["unpublished"] == [{"calendar": "gt-business@1", "years": [2025, 2026]}]
+    desk.close()

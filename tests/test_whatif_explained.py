@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -160,6 +161,7 @@ def test_while_the_customer_is_waited_for_a_paused_clock_has_no_due_instant(desk
     assert (after["due_at"], after["limit_us"], after["used_us"]) == (None, 8 * 3_600_000_000, 3_600_000_000)
     assert "clock stands still" in "\n".join(after["words"]["en"])
     assert [one["why"] for one in after["segments"]] == ["open", "waiting"]
+    assert "no target" not in "\n".join(after["words"]["en"])
     draw(after, "en")
 
 
@@ -178,7 +180,49 @@ def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(desk: De
     assert "feriado lunes 29 de junio (Día del Ejército)" in "\n".join(after["words"]["es_GT"])
 
 
-def test_over_http_and_on_the_command_line(store_url: str) -> None:
+def test_what_was_recorded_too_late_would_have_counted_under_the_scenario(desk: Desk) -> None:
+    desk.at("2026-05-04 10:00").sell(level="advanced")
+    number = desk.ticket()["ticket"]
+    desk.at("2026-05-04 12:00").do("ticket.respond", ticket=number, by=ANA)
+    desk.at("2026-06-02 09:00").do(
+        "ticket.prioritise", ticket=number, priority="high", by=BEATRIZ, at="2026-05-04 10:30", reason="consta"
+    )
+    [found] = desk.ask("what_if", limits="advanced/low=1h,advanced/high=10m", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    late = {
+        side: [one["due_at"] for one in told["counterfactuals"] if one["kind"] == "late_facts"]
+        for side, told in flip["explained"].items()
+    }
+    assert late == {"before": ["2026-05-04T11:30:00-06:00"], "after": ["2026-05-04T10:40:00-06:00"]}
+
+
+def test_it_is_explained_as_it_was_known(desk: Desk) -> None:
+    desk.at("2026-08-03 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-08-03 15:00").do("ticket.respond", ticket=number, by=ANA)
+    known = desk.at("2026-08-03 16:00").ledger.clock.now()
+    desk.at("2026-08-04 09:00").do("ticket.respond", ticket=number, by=ANA, at="2026-08-03 10:00")
+    for given, answered in (({"known_at": known}, "15:00"), ({}, "10:00")):
+        [found] = desk.ask("what_if", limits="basic/low=30m", explain=True, **given)["scenarios"]
+        before = found["flips"][0]["explained"]["before"]
+        assert before == desk.ask("explain", ticket=number, **given)
+        assert before["responded_at"] == f"2026-08-03T{answered}:00-06:00"
+        assert found["flips"][0]["explained"]["after"]["known_at"] == before["known_at"]
+
+
+def test_each_scenario_has_aims_and_curves_of_its_own(desk: Desk) -> None:
+    desk.at(NOW)
+    chance = random.Random(43)
+    fill(desk.ledger.store, [naive.make(number, chance) for number in range(100)])
+    asked: Answer = {"aim": "60", "for": "basic/low", "curve": True, "flips": 0}
+    chosen = {name: SCENARIOS[name] for name in ("present", "business")}
+    together = desk.ask("what_if", scenarios=chosen, **asked)["scenarios"]
+    apart = [desk.ask("what_if", scenarios={name: given}, **asked)["scenarios"][0] for name, given in chosen.items()]
+    assert together == apart
+    assert together[0]["curves"] != together[1]["curves"]
+
+
+def test_over_http_and_on_the_command_line(store_url: str, tmp_path: Path) -> None:
     office = Office(store_url)
     document = office.client.get("/openapi.json").json
     desk = Desk(store_url)
@@ -197,6 +241,12 @@ def test_over_http_and_on_the_command_line(store_url: str) -> None:
     for side in sides.values():
         for line in side["words"]["es_GT"][:3]:
             assert line in shown
+    chart = tmp_path / "chart.svg"
+    drawn = CliRunner().invoke(assemble("es_GT"), [*words, "--chart", str(chart)], catch_exceptions=False).output
+    assert str(chart) in drawn
+    assert "<title>1h: " in chart.read_text("utf-8"), "the dot stands at the scenario's limit"
+    nowhere = CliRunner().invoke(assemble("es_GT"), [*words, "--chart", str(tmp_path / "no" / "x.svg")])
+    assert getattr(nowhere.exception, "code", "") == "malformed"
     told = json.loads(CliRunner().invoke(assemble("es_GT"), [*words, "--json"], catch_exceptions=False).output)
     assert told["scenarios"][0]["flips"][0]["explained"]["after"]["under"]["limits"] == {"basic/low": "1h"}
     desk.close()
