@@ -148,10 +148,11 @@ def _alone(ledger: Ledger, number: str, now: str) -> Mapping[str, Warned]:
 
 
 def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Warned]:
-    since, catalogue = oldest(now), ledger.policy()
+    since, cases = oldest(now), list(_load(ledger, numbers))
+    catalogue = ledger.policy()  # after the cases: it has whatever was assigned before they were opened
     found: dict[str, Warned] = {}
     rows: list[Recorded] = []
-    for case in _load(ledger, numbers):
+    for case in cases:
         lacking = _lacking(case, catalogue)
         new = [fact for fact in lacking if since < fact.occurred_at <= now]
         rows += case.rows(*new)

@@ -125,7 +125,7 @@ def look(ledger: Ledger, month: str) -> tuple[list[Act], Counter[str]]:
 
     Answers of cases without a promise are not counted.
     """
-    read, policy, head = projector_of(ledger).read, ledger.policy(), ledger.store.last_position()
+    read, head, policy = projector_of(ledger).read, ledger.store.last_position(), ledger.policy()
     acts: list[Act] = []
     answers: Counter[str] = Counter()
     last = ""
