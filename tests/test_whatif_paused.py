@@ -257,7 +257,7 @@ def random_scenario(chance: random.Random) -> tuple[Answer, Callable[[list[Wait]
 
 @pytest.mark.parametrize("seed", range(4))
 def test_whole_answers_agree_in_every_cell_flip_and_due_instant(store_url: str, seed: int) -> None:
-    """150 cases under five scenarios, as things stand, as known once, as of three past instants: 3,750 a store and seed."""
+    """150 cases under five scenarios, as things stand, as known once, as of three instants: 3,750 a store and seed."""
     chance = random.Random(f"whole {seed}")
     desk = Desk(store_url)
     found = [waiting(number, chance) for number in range(150)]
