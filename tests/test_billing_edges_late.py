@@ -193,6 +193,20 @@ def test_an_asking_while_past_due_typed_after_it_was_paid_again(
     assert desk.state(at="2026-06-01 00:00") == "cancelled"
 
 
+def test_a_renewal_that_in_hindsight_came_before_a_change_of_term_costs_the_old_terms_price(desk: Desk) -> None:
+    """Recorded as a year's, it was a month's: the price goes with its term. (It used to ask a year's for the month.)"""
+    may(desk).at("2026-06-01 10:00")
+    reverse(desk, "P1", at="2026-05-31 14:00")
+    desk.do("plan.change_term", account="C-100", term="yearly")
+    desk.pay()  # it goes on, and renews at once, for a year
+    assert charges(desk)["S1-r1"]["gross"] == "2500.00"
+    desk.pay(amount="2500.00", at="2026-05-29 22:00", by=BEATRIZ, reason="depósito hallado")
+    assert (charges(desk)["S1-r1"]["gross"], states(desk)["S1-r1"]) == ("250.00", "paid")
+    assert (desk.balance()["period"]["until"], money(desk)["credit"]) == (local("2026-07-01"), "2250.00")
+    desk.at("2026-07-01 10:00").ledger.record_due("C-100")
+    assert (charges(desk)["S1-r2"]["gross"], states(desk)["S1-r2"]) == ("2500.00", "part_paid")
+
+
 def test_a_quote_ends_before_the_money_of_an_abandoned_add_on_is_free(desk: Desk) -> None:
     """Both at one midnight: that money is of the next day."""
     desk.at("2026-05-01 10:00").sell(level="advanced").addon(level="corporate", paid=False).pay(amount="1000.00")

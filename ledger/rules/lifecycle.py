@@ -153,13 +153,11 @@ class Lifecycle(State, ABC):
 
     def _renewal(self, sub: Subscription, day: date, at: str) -> None:
         sub.state = "past_due"
-        charge_id = f"{sub.prefix}-r{sub.period}"
+        charge_id, term = f"{sub.prefix}-r{sub.period}", sub.term
         self._change(sub, charge_id, at)
-        promised = self.journal.recorded.get(f"charge:{charge_id}")
-        if isinstance(promised, f.ChargeRaised) and promised.level == sub.level:
-            units, gross = promised.units, promised.gross
-        else:
-            units, gross = self.prices.renewal_price(sub.level, sub.term, day, self.currency)
+        units, gross = self._promised(sub, charge_id, term) or self.prices.renewal_price(
+            sub.level, sub.term, day, self.currency
+        )
         sub.units = units
         if gross == 0:
             sub.settled_by = ""
@@ -179,6 +177,18 @@ class Lifecycle(State, ABC):
         )  # fmt: skip
         self._grace(sub, day)
         self._spend_credit(at)
+
+    def _promised(self, sub: Subscription, charge_id: str, term: str) -> tuple[int, int] | None:
+        """Return (units, gross) as recorded of a renewal, where it was of the same level and term.
+
+        `term` is the one before it: what it was recorded under, unless a change is on record with it.
+        """
+        promised = self.journal.recorded.get(f"charge:{charge_id}")
+        changed = self.journal.recorded.get(f"change:{charge_id}")
+        asked_for = changed.term if isinstance(changed, f.PlanChanged) else term
+        if isinstance(promised, f.ChargeRaised) and (promised.level, asked_for) == (sub.level, sub.term):
+            return promised.units, promised.gross
+        return None
 
     def _grace(self, sub: Subscription, day: date) -> None:
         """Count grace from local `day`: the plan lapses when it is over (rule 7)."""
