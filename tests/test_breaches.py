@@ -163,6 +163,17 @@ def test_where_the_read_model_never_rests_the_log_tells(late: Desk, monkeypatch:
     assert len(turns) == 5
 
 
+def test_an_answer_dated_a_moment_ahead_is_not_true_yet(desk: Desk) -> None:
+    """Clocks of people run ahead by up to two minutes: list, figures and explanations are all of now."""
+    desk.at("2026-03-02 08:00").sell(PANADERIA, "advanced").ticket(ticket="T-1", priority="high")
+    desk.at("2026-03-02 08:59:30").do("ticket.respond", ticket="T-1", by=ANA, at="2026-03-02 09:00:30")
+    answer = desk.ask("report", breaches=True)
+    assert (answer["totals"]["open"], answer["totals"]["breached"], answer["breaches"]) == (1, 0, [])
+    desk.at("2026-03-02 09:01")
+    [late] = desk.ask("report", breaches=True)["breaches"]
+    assert (late["late_us"], late["explanation"]["late_by_us"]) == (30_000_000, 30_000_000)
+
+
 # --- forms --------------------------------------------------------------------------------------------------------
 
 
