@@ -16,11 +16,14 @@ from xml.etree import ElementTree
 
 import pytest
 from lxml import etree
+from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 
 from ledger import facts as f
 from ledger.imports import import_file, load_mapping
 from projections.export import write_ocel, write_xes
+from projections.projector import projector_of
+from scripts.demo_log import write_log
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, iso
 from tests.test_clock_http import cli
 
@@ -300,6 +303,26 @@ def test_verdicts_come_back_from_a_round_trip(desk: Desk, tmp_path: Path) -> Non
         facts = other.ledger.ticket(number).facts
         assert sum(isinstance(fact, f.TicketReopened) for fact in facts) == times, number
     other.close()
+
+
+def test_a_whole_log_comes_back_with_every_verdict(tmp_path: Path) -> None:
+    """400 cases of a made-up log: CSV to a ledger, to XES, to another ledger."""
+    here, there = (Desk(f"sqlite:///{tmp_path / name}.db").at("2026-03-02 09:00") for name in ("here", "there"))
+    mapping = load_mapping(ROOT / "scripts" / "helpdesk_mapping.toml")
+    import_file(here.ledger, write_log(tmp_path / "log.csv", 400), mapping)
+    ours = replace(load_mapping(MAPPING), times=replace(mapping.times, format="iso"))  # months are of the other's zone
+    done = import_file(there.ledger, exported(here, "xes", tmp_path)[0], ours)
+    assert (done.tickets, done.rejected) == (400, [])
+    columns = "ticket, account, level, priority, opened_at, due_at, responded_at, resolved_at"
+    sql = f"SELECT {columns} FROM r_tickets ORDER BY ticket"
+    assert projector_of(there.ledger).read.query(sql) == projector_of(here.ledger).read.query(sql)
+    rows = [desk.ask("report", by=["month", "level", "priority"])["rows"] for desk in (here, there)]
+    assert rows[0] == rows[1]
+    assert {verdict for verdict in ("met", "breached", "excluded") if any(row[verdict] for row in rows[0])} == {
+        "met", "breached", "excluded",
+    }  # fmt: skip
+    here.close()
+    there.close()
 
 
 def test_rows_set_aside_late_are_told_as_events(desk: Desk, tmp_path: Path) -> None:
