@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from ledger import facts as f
 from ledger.account import Account, Asked
+from ledger.approval import approver_of
 from ledger.catalogue import Catalogue
 from ledger.changes import open_charge
-from ledger.command import MANAGERS
 from ledger.errors import Malformed, NotFound, Refused
 from ledger.plans import Answer, Decided, common, reference_stream
-from ledger.rules import people
 from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.money import show_amount, split
@@ -242,14 +241,7 @@ def _payment(book: Book, account: Account, payment_id: str) -> f.PaymentRecorded
 
 def _corrects(account: Account, v: Answer, asked: Asked) -> Answer:
     """Return a correction's common fields with who approved it: a manager, or named by finance and someone else."""
-    approver = v.get("approver")
-    if approver is None:
-        if asked.role not in MANAGERS:
-            raise Malformed("approver", None, "remedy_missing")
-        approver = asked.by
-    elif people.same(approver, asked.by) and asked.role not in MANAGERS:
-        raise Refused("approver_is_asker", approver=approver)
-    return {**common(account.number, asked), "approver": approver}
+    return {**common(account.number, asked), "approver": approver_of(v, asked)}
 
 
 def _at_most(amount: int, left: int, what: str, name: str, book: Book) -> None:

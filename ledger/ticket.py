@@ -8,9 +8,10 @@ from typing import Any
 from ledger import facts as f
 from ledger import policies
 from ledger.account import Asked
+from ledger.approval import approver_of
 from ledger.catalogue import Catalogue, Target
 from ledger.commands import MANAGERS
-from ledger.errors import Malformed, NotFound, Refused
+from ledger.errors import NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import people, sla
 from ledger.rules.instants import from_iso, show, to_iso
@@ -209,13 +210,7 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     final_at = known.final_at()
     if asked.now >= final_at:
         raise Refused("verdict_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
-    approver = v.get("approver")
-    if approver is None:
-        if asked.role not in MANAGERS:
-            raise Malformed("approver", None, "remedy_missing")
-        approver = asked.by
-    elif people.same(approver, asked.by) and asked.role not in MANAGERS:
-        raise Refused("approver_is_asker", approver=approver)
+    approver = approver_of(v, asked)
     if people.same(approver, known.responded_by):  # an exclusion may be dated before the answer
         raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
