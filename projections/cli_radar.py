@@ -12,7 +12,7 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import label, show_record
 from ledger.errors import Malformed
 from ledger.texts import text
-from projections.exports import to_csv, to_xlsx
+from projections.exports import percent, to_csv, to_xlsx
 from projections.radar import look, shown
 
 FORMATS = ("table", "csv", "xlsx", "json")
@@ -39,7 +39,7 @@ def radar_command(
             acts, _answers = look(ledger, answer["month"])
             answer["cases"] = [shown(act, ledger.catalogue.zone) for act in acts]
     if form == "table":
-        show_record({**answer, "note": text("radar_note", lang)}, lang, False)
+        show_record({**answer, "note": text("radar_note", lang), "answers": _shares(answer)}, lang, False)
         return
     content = json.dumps(answer, ensure_ascii=False).encode() + b"\n"
     if form == "csv":
@@ -67,4 +67,10 @@ def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]
     """Return a workbook's sheets: the counts first, with the month and the note that accuses nobody."""
     about = {"month": answer["month"], "note": text("radar_note", lang)}
     tables = {name: answer[name] for name in ("found", "answers", "exclusions", "cases")}
+    tables["answers"] = _shares(answer)
     return {label("radar", lang): [about], **{label(f"sheet_{name}", lang): rows for name, rows in tables.items()}}
+
+
+def _shares(answer: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of the answers with shares as people read them."""
+    return [{**row, "share_bp": f"{percent(row['share_bp'])} %"} for row in answer["answers"]]

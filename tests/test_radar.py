@@ -349,6 +349,16 @@ def test_a_file_of_no_known_kind_is_refused(acted: Desk, tmp_path: Path) -> None
     assert list(tmp_path.glob("r.*")) == []
 
 
+def test_a_table_tells_shares_in_per_cent(desk: Desk) -> None:
+    for number in ("A", "B", "C"):
+        desk.ticket(FERRETERIA, ticket=number)
+    desk.do("ticket.respond", by=ANA, ticket="A")
+    desk.at("2026-03-02 09:30")
+    for number in ("B", "C"):
+        desk.do("ticket.respond", by=ANA, ticket=number)
+    assert "33.33 %" in cli(desk.ledger.store.url, "sla", "radar", "--month", "2026-03").stdout
+
+
 def test_a_table_tells_each_kind_in_words(acted: Desk) -> None:
     for lang in ("es_GT", "en"):
         shown = cli(acted.ledger.store.url, "--lang", lang, "sla", "radar", "--month", "2026-03").stdout
