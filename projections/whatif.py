@@ -27,6 +27,7 @@ from projections.whatif_search import Search
 Answer = dict[str, Any]
 VERDICTS = ("met", "breached", "open", "excluded")
 _FLIPS = 20
+_EXPLAINED = 5_000  # flips in one answer: each takes some ten kilobytes
 
 
 def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
@@ -34,6 +35,9 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     scenarios = _scenarios(values)
     if "for" in values and not ("aim" in values or values.get("curve")):
         raise Malformed("aim", None, "remedy_missing")
+    most = values.get("flips", _FLIPS)
+    if values.get("explain") and most * len(scenarios) > _EXPLAINED:
+        raise Malformed("flips", most, "remedy_most_explained", most=_EXPLAINED // len(scenarios))
     catalogue = ledger.policy()
     policies = [Policy(scenario, catalogue) for scenario in scenarios]
     raw = bool(values.get("raw"))
@@ -43,7 +47,6 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     scope = Scope(at, values.get("from") or "", values.get("to") or "", asked_at, known_at, raw, waits)
     cases = read(ledger, scope)
     before = counts_before(cases, scope)
-    most = values.get("flips", _FLIPS)
     outcomes = [evaluate(cases, policy, scope) for policy in policies]
     zone = catalogue.zone
     found: Answer = {"at": show(at, zone), "position": cases.position, "raw": raw}

@@ -317,7 +317,7 @@ def _full(desk: Desk) -> Desk:
 
 
 def told_by(desk: Desk, **values: Any) -> Answer:
-    answer = desk.ask("what_if", flips=EVERY, **values)
+    answer = desk.ask("what_if", **{"flips": EVERY, **values})
     return {name: value for name, value in answer.items() if name != "position"}
 
 
@@ -381,7 +381,7 @@ def test_it_writes_nothing(full: Desk) -> None:
     projector.close()
     fill(store, [naive.make(number, random.Random(number)) for number in range(900, 930)])
     before = content(store)
-    told_by(full, scenarios=SCENARIOS, aim="95", **{"for": "basic/low"}, curve=True, explain=True)
+    told_by(full, scenarios=SCENARIOS, aim="95", **{"for": "basic/low"}, curve=True, explain=True, flips=1000)
     told_by(full, at=NOW, known_at=NOW, limits="basic/low=1h")
     assert content(store) == before
 
@@ -537,6 +537,7 @@ WHOLE = 'basic = { low = "8h", medium = "8h", high = "1h" }\nadvanced = { low = 
         ({"define": {"x": {"zone": "UTC", "week": {"mon": OVERLAP}}}}, "malformed", "x.week.mon"),
         ({"define": {"x": {"zone": "UTC", "week": {}}}, "calendars": "x"}, "calendar_never_opens", "UTC"),
         ({"flips": -1}, "malformed", "-1"),
+        ({"flips": 5001, "explain": True}, "malformed", "5000"),
         ({"from": "2012-02-01", "to": "2012-01-31"}, "malformed", "2012-02-01"),
         ({"limits": '{"basic/low": "x"}'}, "malformed", "limits.basic/low"),
         ({"limits": '{"basic/low": "1h"'}, "malformed", "limits"),
