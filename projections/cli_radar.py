@@ -13,7 +13,7 @@ from ledger.cli_show import label, show_record
 from ledger.errors import Malformed
 from ledger.texts import text
 from projections.exports import percent, to_csv, to_xlsx
-from projections.radar import look, shown
+from projections.radar import COLUMNS, look, shown
 
 FORMATS = ("table", "csv", "xlsx", "json")
 
@@ -43,7 +43,10 @@ def radar_command(
         return
     content = json.dumps(answer, ensure_ascii=False).encode() + b"\n"
     if form == "csv":
-        content = to_csv(answer["cases"], bom=bom)
+        # Where nothing was found, the headings say so.
+        content = to_csv(answer["cases"] or [dict.fromkeys(COLUMNS)], bom=bom)
+        if not answer["cases"]:
+            content = content.splitlines(keepends=True)[0]
     elif form == "xlsx":
         content = to_xlsx(_sheets(answer, lang), lang)
     if out is None:

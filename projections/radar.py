@@ -26,6 +26,7 @@ from projections.projector import projector_of
 
 LAST_TENTH = 90  # per cent of the limit that are used up
 SECONDS_US = 60_000_000  # "seconds before the due instant", and "under a minute"
+COLUMNS = ("act", "ticket", "account", "at", "actor", "other", "left_seconds", "later_at")
 MOST_CASES = 500  # shown of each kind; the counts are whole
 KINDS = ("lowered_late", "waited_late", "merged_late", "dated_back", "quick_answer", "excluded", "reopened")
 _PAGE = 500
@@ -263,13 +264,7 @@ def _act(kind: str, fact: f.TicketFact, left_us: int = -1) -> Act:
 
 def shown(act: Act, zone: str) -> Row:
     """Return an act as answers and files have it."""
-    return {
-        "act": act.kind,
-        "ticket": act.ticket,
-        "account": act.account,
-        "at": show(act.at, zone),
-        "actor": act.actor or None,
-        "other": act.other or None,
-        "left_seconds": act.left_us // 1_000_000 if act.left_us >= 0 else None,
-        "later_at": show(act.later, zone) if act.later else None,
-    }
+    left = act.left_us // 1_000_000 if act.left_us >= 0 else None
+    later = show(act.later, zone) if act.later else None
+    values = (act.kind, act.ticket, act.account, show(act.at, zone), act.actor or None, act.other or None, left, later)
+    return dict(zip(COLUMNS, values, strict=True))
