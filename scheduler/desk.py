@@ -141,8 +141,7 @@ def _send(
     if reason:
         outcomes = {mark_failed(store, entry, now, reason) for entry in rows}  # all were tried as often
         return outcomes.pop(), down
-    for entry in rows:
-        mark_sent(store, entry.key, now)
+    mark_sent(store, [entry.key for entry in rows], now)
     return "sent", False
 
 

@@ -233,7 +233,7 @@ def _try(store: Store, entry: Entry, now: str, transports: Transports, down: set
     if gone:
         give_up(store, entry.key, gone, now)
         return "given_up"
-    mark_sent(store, entry.key, now)
+    mark_sent(store, [entry.key], now)
     return "sent"
 
 

@@ -5,6 +5,7 @@ No row holds an address: a customer's is looked up when it is sent, the desk's s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -49,9 +50,12 @@ COLUMNS = ", ".join(Entry._fields)
 WAITING = "sent_at = '' AND given_up_at = ''"
 
 
-def mark_sent(store: Store, key: str, now: str) -> None:
-    """Note that a row went out."""
-    store.execute("UPDATE ledger_outbox SET sent_at = ?, error = '' WHERE key = ? AND sent_at = ''", [now, key])
+def mark_sent(store: Store, keys: Sequence[str], now: str) -> None:
+    """Note that what these rows tell went out: all of them, or none."""
+    sql = "UPDATE ledger_outbox SET sent_at = ?, error = '' WHERE key = ? AND sent_at = ''"
+    with store.transaction() as writer:
+        for key in keys:
+            writer.execute(sql, [now, key])
 
 
 def mark_failed(store: Store, entry: Entry, now: str, reason: str) -> str:

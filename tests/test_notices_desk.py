@@ -195,6 +195,22 @@ def test_what_waited_for_the_server_is_taken_out_once_it_was_answered(desk: Post
     assert [row[1:] for row in rows(desk) if ":T:" in row[0]] == [("given_up", "withdrawn")]
 
 
+@pytest.mark.parametrize("how", ["answered", "lowered", "excluded"])
+def test_a_breach_or_warning_that_waited_is_taken_out_once_its_promise_is_over(desk: PostDesk, how: str) -> None:
+    """The webhook of a breach stays: it happened. The mail is for who can act."""
+    desk.ticket(FERRETERIA, priority="high", ticket="T")  # due 11:00
+    desk.box.refuses = [Undelivered("OSError", down=True)]
+    run(desk, "2026-03-02 10:40" if how == "lowered" else "2026-03-02 11:01")
+    if how == "answered":
+        desk.do("ticket.respond", by=ANA, ticket="T", channel="platform")
+    elif how == "excluded":
+        desk.do("ticket.exclude", by=BEATRIZ, ticket="T", reason="corte de luz")
+    else:
+        desk.do("ticket.prioritise", by=ANA, ticket="T", priority="low", agreed=True, reason="lo pidió")
+    assert run(desk, "2026-03-02 11:10") == []
+    assert {row[1:] for row in rows(desk)} == {("given_up", "withdrawn")}
+
+
 def test_a_raise_dated_back_warns_by_the_new_promise_alone(desk: PostDesk) -> None:
     """Half of the old one had passed too: what is mailed is what governs. All three at once: the case stands once."""
     desk.ticket(FERRETERIA, priority="low", ticket="T")  # due 17:00; half at 13:00
