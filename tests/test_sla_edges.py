@@ -6,11 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
+from ledger.account import Asked
+from ledger.errors import Refused
+from ledger.facts import TicketPlanUpgraded
 from ledger.imports import Summary
+from ledger.ticket import prioritise
 from tests.bills import upgrade
 from tests.desks import MINI, bring_in
-from tests.given import ANA, BEATRIZ, LUIS, PANADERIA, Desk, local
+from tests.given import ANA, BEATRIZ, LUIS, PANADERIA, Desk, iso, local
 from tests.sla_desk import AGREED, DAY, OFFICE, act, assign, catalogue, late, opened, opened_desk
 
 CARMEN = "carmen"
@@ -306,3 +311,15 @@ def test_the_history_tells_what_each_priority_was_promised_by_an_upgrade(desk: D
     assert entry["dues"] == {
         "low": local(f"{DAY} 13:30"), "medium": local(f"{DAY} 13:30"), "high": local(f"{DAY} 12:30")
     }  # fmt: skip
+
+
+def test_behind_an_upgrade_of_old_that_names_one_due_instant_nothing_is_dated(desk: Desk) -> None:
+    """Such a fact counts the limit of the priority known then: another one dated before it would make it wrong."""
+    ticket = opened(desk)
+    upgraded(desk, "11:30")
+    case = desk.ledger.ticket(ticket)
+    asked = Asked(iso(f"{DAY} 11:00"), iso(f"{DAY} 12:00"), "beatriz", "manager", "console", "se registra tarde")
+    assert prioritise(case, {"priority": "high"}, asked, desk.ledger.policy()).others
+    case.facts = [structs.replace(x, dues={}) if isinstance(x, TicketPlanUpgraded) else x for x in case.facts]
+    with pytest.raises(Refused):
+        prioritise(case, {"priority": "high"}, asked, desk.ledger.policy())
