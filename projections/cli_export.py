@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,14 +38,17 @@ def _add(name: str, write: Callable[..., dict[str, int]], about: str) -> None:
 
 
 def _written(file: Path, write: Callable[[Any], dict[str, int]]) -> dict[str, int]:
-    """Write beside the file and put it in its place whole: whoever reads it meets no half of it."""
-    part = file.with_name(f"{file.name}.part")
+    """Write beside the file and put it in its place whole: whoever reads it meets no half of it, and none is left."""
+    part = file.with_name(f"{file.name}.{os.getpid()}.part")
     try:
         with part.open("w", encoding="utf-8", newline="\n") as sink:
             counts = write(sink)
         os.replace(part, file)
     except OSError as error:
         raise Refused("export_unwritable", file=str(file), why=error.strerror or str(error)) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
     return counts
 
 

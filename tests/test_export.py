@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from openapi_schema_validator import OAS31Validator
 
 from ledger import facts as f
+from ledger.errors import Refused
 from ledger.imports import import_file, load_mapping
 from projections.export import write_ocel, write_xes
 from projections.projector import projector_of
@@ -346,6 +347,24 @@ def test_the_command_line_writes_whole_files(desk: Desk, tmp_path: Path, kind: s
     assert file.stat().st_size > 1000
     assert list(tmp_path.glob("*.part")) == []
     assert cli(desk.ledger.store.url, "export", kind, str(tmp_path / "no" / "out")).exit_code == 1
+
+
+def test_an_export_that_fails_leaves_the_old_file_and_no_half(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "log.xes"
+    file.write_text("the old one", "utf-8")
+
+    def full(*_: Any) -> Any:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("projections.export.states", full)
+    done = cli(desk.ledger.store.url, "export", "xes", str(file))
+    assert done.exit_code == 1
+    assert isinstance(done.exception, Refused)
+    assert done.exception.facts["why"] == "No space left on device"
+    assert file.read_text("utf-8") == "the old one"
+    assert [found.name for found in tmp_path.iterdir() if "log.xes" in found.name] == ["log.xes"]
 
 
 _READ = """
