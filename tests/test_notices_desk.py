@@ -5,6 +5,9 @@ from __future__ import annotations
 import email
 import email.policy
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -22,7 +25,8 @@ from scheduler.rows import entries
 from scheduler.transports import Undelivered, desk_of, transports_of
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, when
-from tests.mailbox import Mailbox, PostDesk, words
+from tests.mailbox import SENDER, Mailbox, PostDesk, words
+from tests.test_outbox import Server
 
 DESK = "Mesa <mesa@invex.example>"
 BOSS = "jefa@invex.example"
@@ -403,6 +407,32 @@ def test_our_own_mistake_holds_up_nothing_else(desk: PostDesk, monkeypatch: pyte
     assert [row[2] for row in rows(desk)] == ["ZeroDivisionError"]
     monkeypatch.undo()
     assert len(run(desk, "2026-03-02 09:31")) == 1
+
+
+def test_processes_at_once_send_each_address_one_mail(desk: PostDesk) -> None:
+    """Over SMTP, by the command that a timer runs."""
+    for number in range(20):
+        desk.ticket(PANADERIA, priority="high", ticket=f"T-{number:02}")
+    desk.at("2026-03-02 09:31")
+    server = Server().start()
+    environment = {
+        **os.environ, "LEDGER_SMTP_URL": server.url, "LEDGER_MAIL_FROM": SENDER, "LEDGER_MAIL_DESK": f"{DESK}, {BOSS}",
+        "LEDGER_LANG": "es_GT",
+    }  # fmt: skip
+    command = [sys.executable, "-m", "ledger.cli", "--database", desk.ledger.store.url, "scheduler", "once", "--json"]
+    jobs = ["--job", "warnings", "--job", "notices"]
+    started = [
+        subprocess.Popen([*command, *jobs], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        for _ in range(3)
+    ]
+    for process in started:
+        _out, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+        assert b"mesa@" not in said
+    server.stop()
+    assert sorted(to for _from, to, _mail in server.got) == [[BOSS], ["mesa@invex.example"]]
+    assert {str(mail["Subject"]) for _from, _to, mail in server.got} == {"20 casos por responder"}
+    assert {row[1] for row in rows(desk)} == {"sent"}
 
 
 # --- the setting -----------------------------------------------------------------------------------------------------
