@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -41,6 +41,7 @@ ATTRIBUTES = {
 }
 _OF_CASES = {"request": "string", "priority": "string", "level": "string", "due_at": "time", "verdict": "string"}
 _STAFF = (("by", "by"), ("to", "assigned to"), ("approver", "approved by"))
+_OTHERS = (("into", "merged into"), ("child", "merged here"), ("split_from", "split from"))
 _XES_TAGS = {"string": "string", "integer": "int", "boolean": "boolean", "time": "date"}
 # What stands in an attribute as it is, how the rest is written, and what XML 1.0 has no way to say.
 _SAFE = re.compile(r"[\w.:@ /+-]*", re.ASCII)
@@ -142,9 +143,11 @@ def write_ocel(ledger: Ledger, sink: TextIO, since: str = "", until: str = "") -
         f'{{"objectTypes": {json.dumps(_object_types())},\n"eventTypes": {json.dumps(_event_types())},\n"events": ['
     )
     with TemporaryFile("w+", encoding="utf-8", newline="\n") as objects:
-        for case in cases(ledger, projector_of(ledger).read, since, until):
+        read = projector_of(ledger).read
+        for case in cases(ledger, read, since, until):
             for version, fact in case.events:
-                _item(sink, counts["events"], _ocel_event(case, version, fact))
+                others = [pair for pair in _others(fact) if _exported(read, pair[0], since, until)]
+                _item(sink, counts["events"], _ocel_event(case, version, fact, others))
                 counts["events"] += 1
                 agents.update(filter(None, (getattr(fact, name, "") for name, _word in _STAFF)))
             accounts.add(case.account)
@@ -181,8 +184,22 @@ def _event_types() -> list[dict[str, Any]]:
     return found
 
 
-def _ocel_event(case: Case, version: int, fact: f.TicketFact) -> dict[str, Any]:
+def _others(fact: f.TicketFact) -> Iterator[tuple[str, str]]:
+    """Yield the other cases that a fact speaks of, and what they are to it."""
+    for name, word in _OTHERS:
+        if other := getattr(fact, name, ""):
+            yield other, word
+
+
+def _exported(read: Store, number: str, since: str, until: str) -> bool:
+    """Whether a case is one of those opened between two dates: a relation needs its object."""
+    sql = "SELECT 1 FROM r_tickets WHERE ticket = ? AND opened_on >= ? AND opened_on <= ?"
+    return bool(read.query(sql, [number, since, until or "9999"]))
+
+
+def _ocel_event(case: Case, version: int, fact: f.TicketFact, others: Sequence[tuple[str, str]]) -> dict[str, Any]:
     related = [("ticket", case.number, "case"), ("account", case.account, "customer")]
+    related += [("ticket", number, word) for number, word in others]
     related += [("agent", who, word) for name, word in _STAFF if (who := getattr(fact, name, ""))]
     return {
         "id": f"{case.number}/{version}",

@@ -194,6 +194,32 @@ def test_only_what_changed_is_told_and_facts_stand_by_their_dates(desk: Desk, tm
     assert [event["id"] for event in ours] == ["T-5/1", "T-5/3", "T-5/2", "T-5/4"]
 
 
+def test_cases_that_are_merged_or_split_are_related_where_both_are_exported(desk: Desk, tmp_path: Path) -> None:
+    desk.at("2026-03-11 09:00")
+    desk.do("ticket.merge", by=ANA, ticket="T-2", into="T-3")
+    desk.do("ticket.split", by=ANA, ticket="T-4", new="T-4B", request="general", priority="low")
+
+    def related(**given: str) -> list[tuple[str, str, str]]:
+        log = json.loads(exported(desk, "ocel", tmp_path, **given)[0].read_text("utf-8"))
+        known = {thing["id"] for thing in log["objects"]}
+        found = []
+        for event in log["events"]:
+            assert {relation["objectId"] for relation in event["relationships"]} <= known
+            found += [
+                (event["id"].partition("/")[0], relation["qualifier"], relation["objectId"])
+                for relation in event["relationships"]
+                if relation["qualifier"] not in ("case", "customer", "by", "assigned to")
+            ]
+        return found
+
+    assert related() == [
+        ("T-2", "merged into", "ticket:T-3"),
+        ("T-3", "merged here", "ticket:T-2"),
+        ("T-4B", "split from", "ticket:T-4"),
+    ]
+    assert related(since="2026-03-11") == []  # T-4 was opened the day before
+
+
 # --- XES --------------------------------------------------------------------------------------------------------------
 
 
