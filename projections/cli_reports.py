@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import Any, BinaryIO, cast
+from pathlib import Path
+from typing import Any, BinaryIO
 
 import click
 
@@ -17,13 +17,14 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
 from ledger.settings import language
 from ledger.texts import text
-from projections.cli_breaches import FORMATS, counted, format_of, show, write
+from projections.cli_breaches import FORMATS, counted, format_of, show, sink_of, write
 from projections.exports import readable, with_totals
 from projections.monthly import monthly
 from projections.published import differing
 from projections.reports import asked
 
 _OUT = click.File("wb", lazy=True, atomic=True)
+_FILE = click.Path(dir_okay=False, path_type=Path)
 
 
 def register(sla: click.Group) -> None:
@@ -48,8 +49,8 @@ def register(sla: click.Group) -> None:
 @click.option("--customer", help="solo esta cuenta · this account only")
 @click.option("--agent", help="solo este agente · this agent only")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
-@click.option("--out", type=_OUT, help="archivo · file; csv con --breaches: solo ellos · with it: these alone")
-@click.option("--breaches-out", type=_OUT, help="los incumplidos en su archivo · the breaches in a file of their own")
+@click.option("--out", type=_FILE, help="archivo · file; csv con --breaches: solo ellos · with it: these alone")
+@click.option("--breaches-out", type=_FILE, help="los incumplidos en su archivo · the breaches in a file of their own")
 @click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
@@ -57,8 +58,8 @@ def report(
     ctx: click.Context,
     /,
     form: str | None,
-    out: BinaryIO | None,
-    breaches_out: BinaryIO | None,
+    out: Path | None,
+    breaches_out: Path | None,
     bom: bool,
     as_json: bool,
     **given: Any,
@@ -70,13 +71,15 @@ def report(
     values = {name.rstrip("_"): value for name, value in given.items() if value is not None}
     lang = ctx.obj["lang"]
     own = format_of(breaches_out)
+    if own and breaches_out == out:
+        raise Malformed("breaches_out", str(out), "remedy_another_file")
     if own:
         values["breaches"] = True
     with ledger_of(ctx) as ledger:
         answer, breaches = asked(ledger, values)
         if breaches_out is not None and breaches is not None:
-            with breaches_out, progress_bar(len(breaches)) as tick:
-                write({}, None, counted(breaches, tick), own, breaches_out, lang, bom=bom)
+            with progress_bar(len(breaches)) as tick, sink_of(breaches_out) as sink:
+                write({}, None, counted(breaches, tick), own, sink, lang, bom=bom)
             breaches = None
         if form == "table":
             show(answer, breaches, lang, dated="at" in values or "known_at" in values)
@@ -84,13 +87,8 @@ def report(
         rows = with_totals(answer, _word(form, lang))
         with progress_bar(len(breaches) if breaches else 0) as tick:
             one_by_one = counted(breaches, tick)
-            with _sink(out) as sink:
+            with sink_of(out) as sink:
                 write(answer, rows, one_by_one, form, sink, lang, bom=bom)
-
-
-def _sink(out: BinaryIO | None) -> AbstractContextManager[BinaryIO]:
-    """Return the file, or standard output, which stays open."""
-    return out if out is not None else nullcontext(cast("BinaryIO", click.open_file("-", "wb")))
 
 
 def _word(form: str, lang: str) -> str:

@@ -19,6 +19,7 @@ from projections.compliance import MEASURES
 
 Row = dict[str, Any]
 _SECOND = 1_000_000
+_CHOSEN = ("ticket", "customer", "account", "agent", "by", "approver", "subject", "reason")
 _CELL = 32_767  # characters that a cell of XLSX holds
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet begins to compute (OWASP, "CSV injection")
 _SHARE, _TIMES = MEASURES[0], (*MEASURES[1:], "late_us")
@@ -122,21 +123,26 @@ def write_xlsx(file: BinaryIO, sheets: Mapping[str, Iterable[Mapping[str, Any]]]
         "time": book.add_format({"num_format": "[h]:mm:ss"}),
         "lines": book.add_format({"text_wrap": True, "valign": "top"}),
     }
-    for title, rows in sheets.items():
-        sheet = book.add_worksheet(title[:31])
-        sheet.freeze_panes(1, 0)
-        sheet.set_landscape()
-        sheet.set_paper(9)  # A4
-        sheet.fit_to_pages(1, 0)
-        sheet.repeat_rows(0)
-        names: list[str] = []
-        for number, row in enumerate(rows, 1):
-            if not names:
-                names = list(row)
-                _head(sheet, names, lang, formats)
-            for column, name in enumerate(names):
-                _write(sheet, number, column, name, row.get(name), lang, formats)
-    book.close()
+    try:
+        for title, rows in sheets.items():
+            _sheet(book.add_worksheet(title[:31]), rows, lang, formats)
+    finally:
+        book.close()  # also half a book: it lets go of its files
+
+
+def _sheet(sheet: Any, rows: Iterable[Mapping[str, Any]], lang: str, formats: Mapping[str, Any]) -> None:
+    sheet.freeze_panes(1, 0)
+    sheet.set_landscape()
+    sheet.set_paper(9)  # A4
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+    names: list[str] = []
+    for number, row in enumerate(rows, 1):
+        if not names:
+            names = list(row)
+            _head(sheet, names, lang, formats)
+        for column, name in enumerate(names):
+            _write(sheet, number, column, name, row.get(name), lang, formats)
 
 
 def _head(sheet: Any, names: Sequence[str], lang: str, formats: Mapping[str, Any]) -> None:
@@ -162,7 +168,9 @@ def _write(sheet: Any, row: int, column: int, name: str, value: Any, lang: str, 
 
 
 def word(name: str, value: Any, lang: str) -> str:
-    """Return a value in words of `lang` where it is a word of ours, else its text."""
+    """Return a value in words of `lang` where it is a word of ours, else its text: names that people chose stay."""
+    if name in _CHOSEN:
+        return str(value)
     if isinstance(value, bool):
         return text("word_yes" if value else "word_no", lang)
     if isinstance(value, list):

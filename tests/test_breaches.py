@@ -12,6 +12,8 @@ from typing import Any
 import openpyxl
 import pytest
 
+from ledger.dating import Caller
+from ledger.errors import LedgerError
 from ledger.explaining import digest
 from ledger.rules.instants import from_iso, to_iso
 from projections import breaches, compliance, reports
@@ -229,6 +231,39 @@ def test_each_form_holds_the_same_breaches(late: Desk, sqlite_url: str, tmp_path
     wrong = cli(sqlite_url, "sla", "report", "--breaches-out", str(tmp_path / "b.pdf"))
     assert wrong.exception is not None
     assert not (tmp_path / "b.pdf").exists()
+
+
+def test_a_file_takes_its_place_whole_or_not_at_all(
+    late: Desk, sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late.close()
+    for ending in ("csv", "json", "xlsx"):
+        out = tmp_path / f"b.{ending}"
+        out.write_text("what was there")
+        with monkeypatch.context() as broken:
+            told = iter(range(3))
+            broken.setattr(breaches, "_PAGE", 1)
+            broken.setattr(breaches, "explanation", lambda *_, told=told, **__: {"late": next(told)})
+            assert cli(sqlite_url, "sla", "report", "--breaches-out", str(out)).exit_code == 1
+        assert (out.read_text(), list(tmp_path.glob("*.part"))) == ("what was there", [])
+        same = cli(sqlite_url, "sla", "report", "--out", str(out), "--breaches-out", str(out))
+        assert (same.exception is not None, out.read_text()) == (True, "what was there")
+    nowhere = cli(sqlite_url, "sla", "report", "--breaches-out", str(tmp_path / "none" / "b.csv"))
+    assert isinstance(nowhere.exception, LedgerError)
+
+
+def test_names_that_people_chose_are_no_words_of_ours(sqlite_url: str, tmp_path: Path) -> None:
+    """A customer called "high" and an agent called "met" stay themselves in a workbook."""
+    desk = Desk(sqlite_url).at("2026-03-02 08:00").sell("high", "advanced")
+    desk.ticket("high", ticket="open", priority="high")
+    desk.at("2026-03-02 10:00").do("ticket.respond", ticket="open", by=Caller("met", "agent", "console"))
+    desk.close()
+    out = tmp_path / "b.xlsx"
+    done = cli(sqlite_url, "sla", "report", "--by", "customer,agent,priority", "--breaches", "--out", str(out))
+    assert done.exit_code == 0
+    book = openpyxl.load_workbook(out)
+    assert [cell.value for cell in next(book["Report"].iter_rows(min_row=2))][:3] == ["high", "met", "high"]
+    assert [cell.value for cell in next(book["Breaches"].iter_rows(min_row=2))][:3] == ["open", "high", "met"]
 
 
 def test_a_report_without_breaches_is_well_formed(sqlite_url: str, tmp_path: Path) -> None:
