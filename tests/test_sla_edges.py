@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
+from ledger import alerts
 from ledger.account import Asked
 from ledger.errors import Refused
 from ledger.facts import TicketPlanUpgraded
@@ -323,3 +324,13 @@ def test_behind_an_upgrade_of_old_that_names_one_due_instant_nothing_is_dated(de
     case.facts = [structs.replace(x, dues={}) if isinstance(x, TicketPlanUpgraded) else x for x in case.facts]
     with pytest.raises(Refused):
         prioritise(case, {"priority": "high"}, asked, desk.ledger.policy())
+
+
+def test_a_warning_falls_due_in_the_calendar_assigned_before_the_opening(desk: Desk) -> None:
+    assign(desk, "oficina", priority="high")
+    ticket = opened(desk)
+    act(desk, "prioritise", ticket, "11:30", priority="high")  # due 13:30: half of it is used up at noon
+    desk.at(f"{DAY} 13:10")
+    alerts.sweep(desk.ledger, [ticket], now=desk.ledger.clock.now())
+    warned = desk.events(PANADERIA, "ticket.warned")
+    assert [(entry["percent"], entry["at"]) for entry in warned][-1] == (50, local(f"{DAY} 12:00"))
