@@ -374,6 +374,17 @@ def test_while_the_server_is_down_new_warnings_gather_and_then_are_one_mail(desk
     assert len(told) == len(set(told)) == 15
 
 
+def test_a_server_that_is_down_costs_one_try_a_run_an_address_that_is_refused_only_its_own(desk: PostDesk) -> None:
+    desk.people = f"{DESK}, {BOSS}"
+    desk.ticket(PANADERIA, priority="high", ticket="T")
+    desk.box.refuses = [Undelivered("ConnectionRefusedError", down=True)]
+    assert run(desk, "2026-03-02 09:30") == []
+    assert sorted(e.tries for e in entries(desk.ledger.store) if e.channel == "desk") == [0, 1]
+    desk.box.refuses = [Undelivered("SMTPRecipientsRefused 550")]
+    assert [str(mail["To"]) for mail in run(desk, "2026-03-02 09:31")] == [BOSS]
+    assert [str(mail["To"]) for mail in run(desk, "2026-03-02 09:36")] == [DESK]
+
+
 def test_an_address_taken_out_of_the_settings_gets_nothing_more(desk: PostDesk) -> None:
     desk.ticket(PANADERIA, priority="high", ticket="T")
     desk.box.refuses = [Undelivered("OSError", down=True)]
