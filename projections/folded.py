@@ -10,15 +10,9 @@ from itertools import chain
 from typing import Any
 
 from projections.projector import Projector
-from projections.tickets import TICKETS, row_at
+from projections.tickets import MODEL, TICKETS, row_at
 
 Case = dict[str, Any]
-# All ticket streams, stream by stream: the prefix as a range, which the index of streams serves.
-_SCAN = (
-    "SELECT position, stream, version, topic, recorded_at, state FROM ledger_events"
-    " WHERE position <= ? AND stream >= 'ticket/' AND stream < 'ticket0' ORDER BY stream, version"
-)
-_PART = 2000
 
 
 def cases(projector: Projector, at: str, position: int, streams: Iterable[str] | None = None) -> Iterator[Case]:
@@ -28,7 +22,7 @@ def cases(projector: Projector, at: str, position: int, streams: Iterable[str] |
     """
     rows: Iterable[Any]
     if streams is None:
-        rows = chain.from_iterable(projector.store.stream_query(_SCAN, [position], _PART))
+        rows = chain.from_iterable(projector.store.scan(position, MODEL.feeds))
     else:
         rows = projector.store.rows_of_streams(sorted(streams), position)
     names = TICKETS.names

@@ -95,8 +95,11 @@ def _drafts(book: Book, stream: Stream, since: str) -> Iterator[Draft]:
     yield from _refusals(book, told, stream.as_of)
     for grant in book.live.values():
         yield from _of_grant(book, grant, told, stream.as_of)
+    news = _shifted(since, -_LATE)  # no payment is told of later than that
     for charge in book.charges.values():
-        if charge.paid_at and charge.total and not charge.voided_at:  # one that credit alone settled asked for nothing
+        if charge.paid_at < news:  # most, or not paid: not looked at any further
+            continue
+        if charge.total and not charge.voided_at:  # one that credit alone settled asked for nothing
             yield from _receipt(book, charge, told, since)
 
 

@@ -1,7 +1,7 @@
 """Rebuild: fold the whole log into new tables beside the live ones, then swap them in one transaction.
 
-One scan, stream by stream, feeds all the models: a stream is decoded and folded once, memory stays constant. What
-was appended meanwhile is caught up on the new tables before the swap. `check` builds the same way and compares.
+The log is read once, stream by stream, for all the models: a stream is decoded and folded once, memory stays constant.
+What was appended meanwhile is caught up on the new tables before the swap. `check` builds the same way and compares.
 """
 
 from __future__ import annotations
@@ -77,10 +77,8 @@ def _build(
     errors: dict[str, str] = {}
     fed = {feeds: [model for model in models if model.feeds == feeds] for feeds in {m.feeds for m in models}}
     rows, size = empty(models), 0
-    for stream in _streams(projector, stop, progress):
-        for feeds, those in fed.items():
-            if stream.id.startswith(feeds):
-                _add(rows, stream, those, errors)
+    for feeds, stream in _streams(projector, sorted(fed), stop, progress):
+        _add(rows, stream, fed[feeds], errors)
         size += len(stream.rows)
         if size >= _BUFFER:
             _flush(read, models, suffix, rows)
@@ -95,18 +93,26 @@ def _build(
     return errors
 
 
-def _streams(projector: Projector, stop: int, progress: Progress | None) -> Iterator[Stream]:
-    """Yield the log's streams up to `stop`, each whole, from one scan in constant memory."""
+def _streams(
+    projector: Projector, prefixes: Sequence[str], stop: int, progress: Progress | None
+) -> Iterator[tuple[str, Stream]]:
+    """Yield the streams up to `stop` of each prefix, each whole, in constant memory: one scan a prefix.
 
-    def parts() -> Iterator[list[tuple[Any, ...]]]:
-        done = 0
-        for part in projector.store.scan(stop):
+    Streams that feed no model are left out: that of a series of documents is as long as all invoices.
+    """
+    done = 0
+
+    def parts(prefix: str) -> Iterator[list[tuple[Any, ...]]]:
+        nonlocal done
+        for part in projector.store.scan(stop, prefix):
             yield part
             done += len(part)
             if progress is not None:
                 progress(done)
 
-    return projector.streams(chain.from_iterable(parts()))
+    for prefix in prefixes:
+        for stream in projector.streams(chain.from_iterable(parts(prefix))):
+            yield prefix, stream
 
 
 def _add(rows: Collected, stream: Stream, models: Sequence[ReadModel], errors: dict[str, str]) -> None:

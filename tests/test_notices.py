@@ -325,6 +325,20 @@ def test_a_deposit_typed_late_is_receipted_when_it_is_typed(desk: PostDesk) -> N
     assert desk.hooks.got[-1][2]["data"]["paid_on"] == "2026-03-02"
 
 
+def test_a_receipt_stands_a_month_from_when_its_deposit_was_typed(desk: PostDesk) -> None:
+    desk.sell(paid=0)
+    desk.at("2026-03-11 10:00").pay(at="2026-03-02 15:00", by=BEATRIZ, reason="boleta tardía")
+
+    def standing(at: str) -> list[str]:
+        desk.at(at).do("courtesy.grant", account=PANADERIA, level="basic", units=1, by=BEATRIZ, reason="prueba")
+        desk.projector.catch_up()
+        return [notice.at for notice in notices.of_account(desk.projector.read, PANADERIA, "receipt")]
+
+    typed = iso("2026-03-11 10:00")
+    assert standing("2026-04-11 09:59") == [typed]
+    assert standing("2026-04-11 10:01") == []
+
+
 def test_what_comes_in_with_an_old_history_is_no_news(desk: PostDesk) -> None:
     desk.open()
     desk.at("2026-06-01 10:00")

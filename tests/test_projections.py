@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -100,6 +103,69 @@ def test_a_rebuild_mends_what_was_changed_by_hand(desk: Desk, projector: Project
     projector.read.execute("UPDATE r_balances SET remaining = 99")
     rebuild(projector)
     assert (contents(projector), check(projector)) == (before, {})
+
+
+# A process that is killed after it wrote two batches of its new tables, or between two models' swaps.
+KILLED = """
+import os, signal, sys
+from ledger.catalogue import load
+from ledger.store import open_store
+from projections import rebuild
+from projections.projector import Projector
+
+def killed_after(times, step):
+    def counted(*given):
+        nonlocal times
+        if times == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        times -= 1
+        step(*given)
+    return counted
+
+rebuild._BUFFER = 1
+name, times = sys.argv[2:]
+setattr(rebuild, name, killed_after(int(times), getattr(rebuild, name)))
+rebuild.rebuild(Projector(open_store(sys.argv[1]), load()))
+"""
+
+
+@pytest.mark.parametrize("step", ["_flush", "_swap"])
+def test_a_killed_rebuild_leaves_live_tables_and_the_next_one_is_whole(
+    desk: Desk, projector: Projector, step: str
+) -> None:
+    projector.catch_up()
+    before, states = contents(projector), projector.states()
+    url = desk.ledger.store.url
+    done = subprocess.run([sys.executable, "-c", KILLED, url, step, "2"], check=False, capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert (contents(projector), projector.states()) == (before, states)
+    desk.ticket()
+    projector.catch_up()
+    assert (rebuild(projector), check(projector)) == ({}, {})
+    after = contents(projector)
+    assert len(after["r_tickets"]) == len(before["r_tickets"]) + 1
+    assert {name: rows for name, rows in after.items() if not rows} == {"r_declines": []}
+
+
+def test_a_rebuild_reads_only_streams_that_feed_a_model(
+    desk: Desk, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.do("ticket.open", account=PANADERIA, ticket="T-99", request="terminal", priority="low")
+    projector.catch_up()
+    store, read = desk.ledger.store, list[str]()
+    scan = store.scan
+
+    def heard(*given: Any) -> Iterator[list[tuple[Any, ...]]]:
+        for part in scan(*given):
+            read.extend(row[1] for row in part)
+            yield part
+
+    monkeypatch.setattr(store, "scan", heard)
+    rebuild(projector)
+    assert Counter(read) == Counter(
+        row.stream for row in store.rows(0, 1000) if row.stream.split("/")[0] in ("account", "decline", "ticket")
+    )
+    assert len(read) < len(store.rows(0, 1000)), "nor the references of deposits, nor a series of documents"
 
 
 def test_a_position_moves_only_from_where_it_was_read(desk: Desk, projector: Projector) -> None:

@@ -55,6 +55,16 @@ def test_positions_rise_and_versions_of_a_stream_are_unique(store: Store) -> Non
     assert [row.position for row in store.rows(0, 100)] == [*first, *second, *third]
 
 
+def test_a_scan_is_stream_by_stream_and_a_prefix_leaves_out_the_others(store: Store) -> None:
+    append(store, event("ticket/b", 1), event("ticket", 1), event("ticket/a", 1), event("ticket0", 1))
+    append(store, event("ticket/a", 2), event("account/a", 1), event("ticket/\u00f1", 1), event("ticket/", 1))
+    whole = [tuple(row[:3]) for part in store.scan(store.last_position()) for row in part]
+    assert whole == sorted(whole, key=lambda row: row[1:])
+    for stop in range(store.last_position() + 1):
+        part = [tuple(row[:3]) for rows in store.scan(stop, "ticket/", size=2) for row in rows]
+        assert part == [row for row in whole if row[1].startswith("ticket/") and row[0] <= stop]
+
+
 def test_stamps_never_decrease_though_the_clock_goes_back(store: Store) -> None:
     append(store, event("ticket/a", 1), now="2026-01-05T15:00:00.000000Z")
     append(store, event("ticket/a", 2), now="2026-01-05T14:00:00.000000Z")

@@ -232,10 +232,17 @@ class Store(ApplicationRecorder):
             )
             yield from self._rows(sql, [*part, stop])
 
-    def scan(self, stop: int, size: int = 2000) -> Iterator[list[tuple[Any, ...]]]:
-        """Yield the whole log up to `stop` in lists of plain rows (columns as in Row), stream by stream."""
-        sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE position <= ? ORDER BY stream, version"
-        return self.stream_query(sql, [stop], size)
+    def scan(self, stop: int, prefix: str = "", size: int = 2000) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield the log up to `stop` in lists of plain rows (columns as in Row), stream by stream.
+
+        Only streams whose names begin with `prefix`: as a range, which the index of streams serves.
+        """
+        sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE position <= ?"
+        params: list[Any] = [stop]
+        if prefix:
+            sql += " AND stream >= ? AND stream < ?"
+            params += [prefix, prefix[:-1] + chr(ord(prefix[-1]) + 1)]
+        return self.stream_query(sql + " ORDER BY stream, version", params, size)
 
     def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:
         return [Row(row[0], row[1], row[2], row[3], row[4], bytes(row[5])) for row in self.query(sql, params)]
