@@ -67,8 +67,8 @@ def export(ground: Ground, dialect: str) -> list[Row]:
     peak_large, peak_small = (peak(ledger.store, file) for ledger in (large, small))
     file.unlink()
     return [
-        Row(f"export-ocel-{dialect}", "events/s", ocel, peer, floor=0.2),
-        Row(f"export-xes-{dialect}", "events/s", xes, peer, floor=0.2),
+        Row(f"export-ocel-{dialect}", "events/s", ocel, peer, floor=0.1),
+        Row(f"export-xes-{dialect}", "events/s", xes, peer, floor=0.1),
         Row(f"export-memory-{dialect}", "MiB", peak_large, peak_small, ceiling=1.3),
     ]
 
