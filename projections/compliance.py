@@ -1,7 +1,7 @@
 """Compliance: how many responses were met, breached, open or excluded, and how long they took, by seven dimensions.
 
-Every report is made of cells, one a combination of values and verdict; they come from the read model (`read_cells`,
-as things stand) or from cases folded one by one (`Tally`, as of any instant). total = met + breached + open +
+Every report is made of cells, one a combination of values; they come from the read model (`read_cells`, as things
+stand) or from cases folded one by one (`Tally`, as of any instant). total = met + breached + open +
 excluded (DOMAIN.md). Cases without a target are not counted.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -31,8 +31,17 @@ _ORDER: dict[str, Sequence[str]] = {"level": LEVELS, "priority": PRIORITIES}
 
 Key = tuple[str, ...]
 Row = dict[str, Any]
-# By the values of the dimensions and the verdict: how many cases, and the counted microseconds of their responses.
-Cells = dict[tuple[Key, str], tuple[int, list[int]]]
+
+
+@dataclass
+class Cell:
+    """How many cases have each verdict, and the counted microseconds of the responses of those met or breached."""
+
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(VERDICTS, 0))
+    times: list[int] = field(default_factory=list)
+
+
+Cells = dict[Key, Cell]  # by the values of the dimensions
 
 
 @dataclass(frozen=True)
@@ -73,17 +82,12 @@ def check_by(by: Sequence[str]) -> None:
 # --- the verdict, in SQL and in Python -------------------------------------------------------------------------------
 
 
-def verdict_sql(raw: bool, *, numbered: bool = False) -> str:
-    """Return the verdict as an expression with one parameter, the instant of which it speaks.
-
-    `numbered`: its place in VERDICTS. PostgreSQL hashes groups by it, where it would sort them by words of any length.
-    """
-    met, breached, open_, excluded = range(4) if numbered else (f"'{verdict}'" for verdict in VERDICTS)
-    revised = f"CASE revised WHEN 'met' THEN {met} WHEN 'breached' THEN {breached} ELSE {excluded} END"
+def verdict_sql(raw: bool) -> str:
+    """Return the verdict as an expression with one parameter, the instant of which it speaks."""
     # Adjusted: an approved revision stands for the verdict, then an exclusion; raw ignores both.
-    return f"""CASE {"" if raw else f"WHEN revised <> '' THEN {revised} WHEN excluded <> '' THEN {excluded}"}
-        WHEN counted_at <> '' THEN CASE WHEN counted_at < due_at THEN {met} ELSE {breached} END
-        WHEN due_at <= ? THEN {breached} ELSE {open_} END"""
+    return f"""CASE {"" if raw else "WHEN revised <> '' THEN revised WHEN excluded <> '' THEN 'excluded'"}
+        WHEN counted_at <> '' THEN CASE WHEN counted_at < due_at THEN 'met' ELSE 'breached' END
+        WHEN due_at <= ? THEN 'breached' ELSE 'open' END"""
 
 
 def verdict_of(case: Mapping[str, Any], at: str, raw: bool) -> str:
@@ -108,21 +112,28 @@ def read_cells(
     One pass: the times of a cell come as one value, which costs the database less than sorting them.
     """
     check_by(by)
-    columns = [BY[name] for name in by]
+    columns = "".join(f"{BY[name]}, " for name in by)
     where, given = (scope or Scope()).where()
-    listed = ", ".join([*columns, "verdict"])
+    settled = "''" if raw else "CASE WHEN revised <> '' THEN revised WHEN excluded <> '' THEN 'excluded' ELSE '' END"
     taken = f"{_GATHER[read.dialect]} FILTER (WHERE elapsed_us >= 0)" if times else "NULL"
-    # The fence has the verdict computed once a case, and its groups estimated as few.
-    fence = "OFFSET 0" if read.dialect == "postgresql" else ""
+    # Grouped by the verdict itself, a database would expect a group a case, and neither hash nor share out the work.
     sql = f"""
-        SELECT {listed}, count(*), {taken}
-        FROM (SELECT {"".join(f"{column}, " for column in columns)} elapsed_us,
-                {verdict_sql(raw, numbered=True)} AS verdict FROM r_tickets WHERE {where} {fence}) AS judged
-        GROUP BY {listed}"""
-    return {
-        (tuple(key), VERDICTS[verdict]): (int(count), _times(gathered))
-        for *key, verdict, count, gathered in read.query(sql, [now, *given])
-    }
+        SELECT {columns} settled, count(*), count(*) FILTER (WHERE counted_at <> '' AND counted_at < due_at),
+            count(*) FILTER (WHERE counted_at = '' AND due_at > ?), {taken}
+        FROM (SELECT {columns} {settled} AS settled, counted_at, due_at, elapsed_us
+              FROM r_tickets WHERE {where}) AS cases
+        GROUP BY {columns} settled"""
+    cells: Cells = {}
+    for *key, verdict, total, met, still_open, gathered in read.query(sql, [now, *given]):
+        cell = cells.setdefault(tuple(key), Cell())
+        if verdict:
+            cell.counts[verdict] += total
+        else:
+            for name, count in (("met", met), ("open", still_open), ("breached", total - met - still_open)):
+                cell.counts[name] += count
+        if verdict != "excluded":
+            cell.times += _times(gathered)
+    return cells
 
 
 _GATHER = {"sqlite": "group_concat(elapsed_us)", "postgresql": "string_agg(int8send(elapsed_us), ''::bytea)"}
@@ -148,24 +159,22 @@ class Tally:
         check_by(by)
         self._columns = [BY[name] for name in by]
         self._at, self._raw, self._scope = at, raw, scope
-        self._counts: dict[tuple[Key, str], int] = {}
-        self._times: dict[tuple[Key, str], list[int]] = {}
+        self._cells: Cells = {}
 
     def add(self, case: Mapping[str, Any]) -> str:
         """Count a case; return its verdict, "" when it does not count."""
         if not self._scope.holds(case):
             return ""
         verdict = verdict_of(case, self._at, self._raw)
-        cell = (tuple(case[column] for column in self._columns), verdict)
-        self._counts[cell] = self._counts.get(cell, 0) + 1
-        times = self._times.setdefault(cell, [])
-        if case["elapsed_us"] >= 0:
-            times.append(case["elapsed_us"])
+        cell = self._cells.setdefault(tuple(case[column] for column in self._columns), Cell())
+        cell.counts[verdict] += 1
+        if verdict in ("met", "breached") and case["elapsed_us"] >= 0:
+            cell.times.append(case["elapsed_us"])
         return verdict
 
     def cells(self) -> Cells:
         """Return what was counted."""
-        return {cell: (count, self._times[cell]) for cell, count in self._counts.items()}
+        return self._cells
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -173,22 +182,17 @@ class Tally:
 
 def rows_of(cells: Cells, by: Sequence[str]) -> list[Row]:
     """Return one row a combination of `by`, in the order of levels, priorities and names; without any, one row."""
-    grouped: dict[Key, Cells] = {} if by else {(): {}}
-    for (key, verdict), cell in cells.items():
-        grouped.setdefault(key, {})[key, verdict] = cell
-    rows = [{**dict(zip(by, key, strict=True)), **totals(part)} for key, part in grouped.items()]
+    found = cells or ({} if by else {(): Cell()})
+    rows = [{**dict(zip(by, key, strict=True)), **totals({key: cell})} for key, cell in found.items()]
     return sorted(rows, key=lambda row: [_rank(name, row[name]) for name in by])
 
 
 def totals(cells: Cells) -> Row:
     """Return the figures over all of these cells: counts, the share met, percentiles of the responses' times."""
-    counts = dict.fromkeys(VERDICTS, 0)
-    runs: list[list[int]] = []
-    for (_key, verdict), (count, taken) in cells.items():
-        counts[verdict] += count
-        if verdict in ("met", "breached"):
-            taken.sort()  # in place: the totals find them sorted by the rows
-            runs.append(taken)
+    counts = {verdict: sum(cell.counts[verdict] for cell in cells.values()) for verdict in VERDICTS}
+    for cell in cells.values():
+        cell.times.sort()  # in place: the totals find them sorted by the rows
+    runs = [cell.times for cell in cells.values()]
     shown = dict(zip(_PERCENTILES, nearest_ranks(runs, list(_PERCENTILES.values())), strict=True))
     share = basis_points(counts["met"], counts["breached"])
     return {"total": sum(counts.values()), **counts, "met_bp": share, **shown}
