@@ -225,6 +225,16 @@ def test_without_times_it_counts_the_same(desk: Desk) -> None:
             assert bare == {name: value for name, value in row.items() if not name.endswith("_us")}
 
 
+def test_unanswered_it_is_breached_at_its_due_instant_and_open_a_microsecond_before(desk: Desk) -> None:
+    desk.at("2026-03-02 08:00").sell(PANADERIA).ticket(ticket="T-A", priority="high")
+    for now, verdict in (("2026-03-02 09:59:59.999999", "open"), ("2026-03-02 10:00", "breached")):
+        desk.at(now)
+        for then in ({}, {"at": now}, {"known_at": now}):
+            for raw in (False, True):
+                assert desk.ask("report", raw=raw, **then)["totals"][verdict] == 1
+        assert len(desk.ask("report", breaches=True)["breaches"]) == (verdict == "breached")
+
+
 def test_an_unanswered_breach_is_late_so_far(one: Desk) -> None:
     one.ticket(priority="high", ticket="T-A")
     one.at("2026-03-02 10:20")
