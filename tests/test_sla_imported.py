@@ -10,6 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from projections.projector import projector_of
+from projections.rebuild import check
 from tests import naive_clock as naive
 from tests.desks import MINI, bring_in
 from tests.given import BEATRIZ, ZONE, Desk
@@ -101,4 +103,5 @@ def test_an_imported_case_is_judged_by_the_calendars_of_its_opening(store_url: s
     rows = desk.ask("report", by=["calendar"])["rows"]
     assert sum(row["total"] for row in rows) == 300
     assert {row["calendar"] for row in rows} == {"24x7@1", "oficina@1"}
+    assert check(projector_of(desk.ledger)) == {}  # caught up file by file, or built at once
     desk.close()
