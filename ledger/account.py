@@ -14,13 +14,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from eventsourcing.persistence import EventStore
-
 from ledger import facts as f
 from ledger.catalogue import Catalogue
 from ledger.errors import NotFound
+from ledger.facts.codec import decode_all
 from ledger.rules.book import Book, fold
-from ledger.store import Recorded
+from ledger.store import Recorded, Store
 
 QUESTION = "question"  # the source of an Asked that decides nothing
 _KEPT = 2048
@@ -74,6 +73,12 @@ class Account:
         if events:
             self.version = events[-1].originator_version
             self.take([event.fact for event in events])
+
+    def read(self, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Take in rows of the log newer than `version`, in order; columns as in `ledger.store.Row`."""
+        if rows:
+            self.version = rows[-1][2]
+            self.take(decode_all(rows))
 
     def take(self, new: Sequence[f.Fact]) -> None:
         """Fold new facts of the stream: in place where their dates allow, else the whole stream anew."""
@@ -143,10 +148,10 @@ class Account:
 
 
 class Accounts:
-    """Loads accounts through the event store; keeps the last ones used, one lock for each stripe of them."""
+    """Loads accounts from the log; keeps the last ones used, one lock for each stripe of them."""
 
-    def __init__(self, events: EventStore[str], prices: Catalogue) -> None:
-        self._events = events
+    def __init__(self, store: Store, prices: Catalogue) -> None:
+        self._store = store
         self._prices = prices
         self._kept: OrderedDict[str, Account] = OrderedDict()
         self._lock = threading.Lock()
@@ -160,7 +165,7 @@ class Accounts:
                 account = self._kept.pop(number, None)
             account = account or Account(number, self._prices)
             try:
-                account.extend(self._newer(account))
+                account.read(self._store.rows_of_stream(account.stream, account.version))
                 yield account
             finally:
                 # What was folded but not saved must not be seen by anyone: such an account is dropped.
@@ -178,14 +183,10 @@ class Accounts:
     def as_known(self, number: str, position: int) -> Account:
         """Return the account from the prefix of the log up to `position`; NotFound when not opened by then."""
         account = Account(number, self._prices)
-        account.extend([e for e in self._newer(account) if e.position <= position])
+        account.read([row for row in self._store.rows_of_stream(account.stream) if row[0] <= position])
         if not account.exists:
             raise NotFound("unknown_account", account=number)
         return account
-
-    def _newer(self, account: Account) -> list[Recorded]:
-        events: Any = self._events.get(account.stream, gt=account.version)
-        return list(events)
 
     def _keep(self, account: Account) -> None:
         with self._lock:

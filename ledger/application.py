@@ -69,7 +69,7 @@ class Ledger(Cashier):
         self.catalogue = catalogue or load()
         self.clock = Clock(store)
         self.events: EventStore[str] = EventStore(FactMapper(), store)
-        self.accounts = Accounts(self.events, self.catalogue)
+        self.accounts = Accounts(self.store, self.catalogue)
 
         self._gateway_name = gateway
 

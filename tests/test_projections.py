@@ -147,6 +147,17 @@ def test_a_killed_rebuild_leaves_live_tables_and_the_next_one_is_whole(
     assert {name: rows for name, rows in after.items() if not rows} == {"r_declines": []}
 
 
+def test_a_rebuild_in_many_batches_is_the_same(
+    desk: Desk, projector: Projector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rebuild(projector)
+    before = contents(projector)
+    for events in (1, 2, 7):
+        monkeypatch.setattr("projections.rebuild._BUFFER", events)
+        rebuild(projector)
+        assert contents(projector) == before
+
+
 def test_a_rebuild_reads_only_streams_that_feed_a_model(
     desk: Desk, projector: Projector, monkeypatch: pytest.MonkeyPatch
 ) -> None:

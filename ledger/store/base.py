@@ -221,6 +221,11 @@ class Store(ApplicationRecorder):
             params.append(stop)
         return self._rows(sql + " ORDER BY position", params)
 
+    def rows_of_stream(self, stream: str, after: int = 0) -> list[tuple[Any, ...]]:
+        """Return the plain rows (columns as in Row) of a stream with version > `after`, in order."""
+        sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE stream = ? AND version > ? ORDER BY version"
+        return self.query(sql, [stream, after])
+
     def rows_of_streams(self, streams: Sequence[str], stop: int) -> Iterator[Row]:
         """Yield the rows of `streams` up to position `stop`, stream by stream, in order of version."""
         for start in range(0, len(streams), 500):
