@@ -6,6 +6,7 @@ pm4py runs in a process of its own, once for both files: it takes a second to im
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -424,7 +425,9 @@ print(json.dumps({
 
 def pm4py_reads(ocel: Path, xes: Path) -> dict[str, Any]:
     """Return what pm4py counts in both files."""
-    done = subprocess.run([sys.executable, "-c", _READ, ocel, xes], capture_output=True, text=True, check=False)
+    own = {**os.environ, "MPLCONFIGDIR": str(ocel.parent)}  # one of its dependencies makes itself a folder at home
+    command = [sys.executable, "-c", _READ, str(ocel), str(xes)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=own)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])  # it greets before
     return found
