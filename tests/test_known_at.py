@@ -76,6 +76,14 @@ def test_what_was_known_does_not_change_when_more_is_recorded(desk: Desk) -> Non
     assert believed() == before
 
 
+def test_the_last_row_recorded_by_then_was_known(desk: Desk) -> None:
+    desk.at("2026-05-01 10:00").sell().at("2026-05-10 10:00")
+    granted = desk.do("courtesy.grant", account=PANADERIA, level="basic", units=3, by=BEATRIZ, reason="error nuestro")
+    assert granted["position"] == desk.ledger.store.last_position()
+    assert desk.balance(known_at="2026-05-10 10:00")["remaining"] == 8
+    assert desk.balance(known_at="2026-05-10 09:59")["remaining"] == 5
+
+
 def test_a_case_was_not_known_before_it_was_recorded(desk: Desk) -> None:
     desk.at("2026-05-01 10:00").sell().at("2026-05-01 15:00")
     ticket = desk.ticket(at="2026-05-01 12:00")["ticket"]

@@ -7,12 +7,17 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import product
 from typing import Any
 
 import pytest
 
 from ledger.application import Ledger
+from ledger.rules.instants import to_iso
+from ledger.rules.subscriptions import local_day
 from ledger.store import open_store
+from projections.billing import _local_month
 from projections.projector import MODELS, Projector, advance
 from projections.rebuild import check, rebuild
 from tests.given import FERRETERIA, PANADERIA, Desk
@@ -230,6 +235,21 @@ def test_a_stopped_model_goes_on_once_the_event_can_be_read(desk: Desk, projecto
     desk.ledger.store.execute(f"UPDATE ledger_events SET state = ? {where}", [bytes(state), entry["position"]])
     assert all((found.lag, found.error) == (0, "") for found in projector.catch_up())
     assert check(projector) == {}
+
+
+@pytest.mark.parametrize(
+    "zone", ["Pacific/Kiritimati", "Etc/GMT+12", "America/Guatemala", "Asia/Manila", "Africa/Monrovia"]
+)
+def test_the_month_of_billing_is_the_local_one(zone: str) -> None:
+    """4,800 instants over all zones: every 90 minutes of the six days around a month's end, in old years too."""
+    cases = 0
+    for year, month in product((1844, 1900, 1971, 2006, 2026), (1, 3)):
+        edge = datetime(year, month, 1, tzinfo=UTC)
+        for half_hours in range(-144, 144, 3):
+            at = to_iso(edge + timedelta(minutes=30 * half_hours, microseconds=-1))
+            assert _local_month(at, zone) == local_day(at, zone).isoformat()[:7]
+            cases += 1
+    assert cases == 960
 
 
 def test_text_is_compared_byte_by_byte_whatever_the_databases_locale(pg_url: str) -> None:
