@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
 import json
@@ -311,6 +312,18 @@ def test_a_sender_that_died_is_followed_by_the_same_mail_and_new_ones_stand_apar
     assert run(desk, "2026-03-02 10:40") == []
 
 
+def test_a_sender_that_dies_each_time_is_followed_six_times_at_most(desk: PostDesk) -> None:
+    desk.ticket(PANADERIA, priority="high", ticket="T")
+    desk.at("2026-03-02 10:00")
+    desk.box = Dies()
+    for hour in range(11, 20):
+        with contextlib.suppress(KeyboardInterrupt):
+            run(desk, f"2026-03-02 {hour}:00")
+    assert len(desk.box.mails) == 6
+    assert len({mail["Message-ID"] for mail in desk.box.mails}) == 1
+    assert [row[1:] for row in rows(desk)] == [("given_up", "unknown")]
+
+
 def test_two_senders_at_once_send_one_mail(desk: PostDesk) -> None:
     """The second finds the rows claimed, and sends nothing."""
     for number in range(5):
@@ -514,4 +527,4 @@ def test_rows_keep_which_mail_they_made(desk: PostDesk) -> None:
     run(desk, "2026-03-02 09:30")
     [row] = [entry for entry in entries(desk.ledger.store) if entry.channel == "desk"]
     assert json.loads(row.body)["mail"].startswith(row.target)
-    assert row.target == desks.target(desk_of(DESK)[0])
+    assert row.target == desks.target(desk_of(DESK)[0]) == desks.target(desk_of("MESA@invex.example")[0])
