@@ -33,6 +33,7 @@ _PAGE = 500
 _ACTS = tuple(
     kind.TOPIC for kind in (f.TicketPrioritised, f.TicketMerged, f.TicketWaiting, f.TicketExcluded, f.TicketReopened)
 )
+_UNANSWERED = (f.TicketMerged.TOPIC, f.TicketWaiting.TOPIC)  # most come after the answer, and are none then
 _ANSWERS = (f.TicketResponded.TOPIC, f.TicketResolved.TOPIC)
 _LINES = (
     "SELECT ticket, stream, opened_at, due_at, responded_at, agent FROM r_tickets"
@@ -151,7 +152,11 @@ def _worth(store: Store, page: Sequence[Line], head: int) -> set[str]:
         line = lines[stream]
         late = line.responded_at < line.due_at <= recorded_at
         # The response is the answer of that date: it stands in the fact as the row has it.
-        if topic in _ACTS or (late and line.responded_at.encode() in bytes(state)):
+        if topic in _UNANSWERED:
+            answered = line.responded_at and f.decode(topic, bytes(state)).occurred_at >= line.responded_at
+            if not answered:
+                found.add(stream)
+        elif topic in _ACTS or (late and line.responded_at.encode() in bytes(state)):
             found.add(stream)
     return found
 

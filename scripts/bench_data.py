@@ -123,11 +123,14 @@ class _Telling:
     def work(self, number: str, month: int, day: float, hour: int) -> None:
         """Acknowledge, answer in time or late, resolve."""
         self.do("ticket.acknowledge", "bot", ticket=number)
-        if self.life.acts and self.random.random() < 0.2:
+        waits = self.random.random() if self.life.acts else 1.0
+        if waits < 0.05:
             self.do("ticket.wait", "luis", ticket=number)
         if self.at(month, day, hour + self.random.choice((1, 1, 2, 3, 9))):
             self.do("ticket.assign", ticket=number, to="luis")
             self.do("ticket.respond", "luis", ticket=number, text="Revisado: falta cerrar el mes anterior.")
+            if 0.05 <= waits < 0.2:
+                self.do("ticket.wait", "luis", ticket=number)
         if self.at(month, day, hour + 20):
             self.do("ticket.resolve", "luis", ticket=number)
         if self.life.acts and self.random.random() < 0.05 and self.at(month, day, hour + 21):
