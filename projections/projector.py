@@ -139,9 +139,12 @@ class Projector:
         """Bring the named models (all by default) to the end of the log as it is now; return their states."""
         self.prepare()
         head = self.store.last_position()
-        for model in named(names):
+        states = self.states()  # one reading tells of all of them, and mostly that there is nothing to do
+        there = {s.name for s in states if s.position >= head}
+        behind = [model for model in named(names) if model.name not in there]
+        for model in behind:
             self.catch_up_to(model, head)
-        return [s for s in self.states() if not names or s.name in names]
+        return [s for s in (self.states() if behind else states) if not names or s.name in names]
 
     def catch_up_to(self, model: ReadModel, head: int, suffix: str = "", batch: int = BATCH) -> bool:
         """Bring one model's tables to position `head`; False when an event it cannot read stopped it."""
