@@ -69,13 +69,13 @@ class PolicyOf:
 
 
 class Under(NamedTuple):
-    """Another policy to explain a case under: its terms, in which pauses the clock stands still, and what to call it.
+    """Another policy to explain a case under: its terms, and whether the clock stands still while we wait.
 
     `told` names the scenario and what it changes.
     """
 
     terms: Terms
-    pauses: rules.Pauses
+    pausing: bool
     told: Answer
 
 
@@ -95,7 +95,7 @@ def explanation(
         told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives(at))
     else:
         terms = under.terms
-        told = rules.explain(case.facts, case.recorded, at, terms, pauses=under.pauses)
+        told = rules.explain(case.facts, case.recorded, at, terms, pausing=under.pausing)
     if told is None:
         raise NotFound("unknown_ticket", ticket=case.number)
     final_at = told.clock.final_at() if under is None else ""

@@ -21,9 +21,9 @@ def words(told: Answer, lang: str) -> list[str]:
     """Return the lines of an explanation (`ledger.explaining`) in `lang`, "es_GT" or "en"."""
     lines = [
         *_under(told, lang),
-        *_verdict(told, lang),
-        *_rule(told, lang),
-        *_changes(told, lang),
+        *verdict_lines(told, lang),
+        *rule_lines(told, lang),
+        *change_lines(told, lang),
         *_response(told, lang),
         *_time(told, lang),
         *_waits(told, lang),
@@ -87,7 +87,8 @@ def _under(told: Answer, lang: str) -> Iterator[str]:
         yield text("explain_under", lang, scenario=under["scenario"])
 
 
-def _verdict(told: Answer, lang: str) -> Iterator[str]:
+def verdict_lines(told: Answer, lang: str) -> Iterator[str]:
+    """Yield the verdict and by how much, then how reports show it where that differs."""
     raw, key = told["raw"], f"explain_{told['raw']}"
     if raw == "breached" and not told["responded_at"]:
         key = "explain_breached_open"
@@ -106,7 +107,8 @@ def _verdict(told: Answer, lang: str) -> Iterator[str]:
         yield text("explain_beside", lang, verdict=_value(told["verdict"], lang), raw=_value(raw, lang))
 
 
-def _rule(told: Answer, lang: str) -> Iterator[str]:
+def rule_lines(told: Answer, lang: str) -> Iterator[str]:
+    """Yield the rule that governs, the opening and the due instant; nothing of a case without a target."""
     if told["limit_us"] is None:
         return
     name = told["calendar"].partition("@")[0]
@@ -130,7 +132,8 @@ def _rule(told: Answer, lang: str) -> Iterator[str]:
         yield text("explain_not_reproduced", lang)
 
 
-def _changes(told: Answer, lang: str) -> Iterator[str]:
+def change_lines(told: Answer, lang: str) -> Iterator[str]:
+    """Yield each change of the due instant, with who made it and why."""
     for change in told["changes"]:
         if change["cause"] == "opened":
             continue

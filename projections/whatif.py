@@ -38,14 +38,16 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     most = values.get("flips", _FLIPS)
     if values.get("explain") and most * len(scenarios) > _EXPLAINED:
         raise Malformed("flips", most, "remedy_most_explained", most=_EXPLAINED // len(scenarios))
-    catalogue = ledger.policy()
-    policies = [Policy(scenario, catalogue) for scenario in scenarios]
+    for scenario in scenarios:
+        Policy(scenario, ledger.policy())  # what it names is unknown: refused before anything is read
     raw = bool(values.get("raw"))
     waits = any(scenario.pause for scenario in scenarios)
     asked_at = at if "at" in values or "known_at" in values else ""
     known_at = values.get("known_at", "")
     scope = Scope(at, values.get("from") or "", values.get("to") or "", asked_at, known_at, raw, waits)
     cases = read(ledger, scope)
+    catalogue = ledger.policy()  # asked after the cases: it knows every calendar that was assigned to them
+    policies = [Policy(scenario, catalogue) for scenario in scenarios]
     before = counts_before(cases, scope)
     outcomes = [evaluate(cases, policy, scope) for policy in policies]
     zone = catalogue.zone

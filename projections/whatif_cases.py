@@ -108,12 +108,11 @@ class Moved:
     recorded: list[str]
     clock: sla.Clock
     at: str
-    waits: list[tuple[str, str]]
     cells: frozenset[tuple[str, str]]  # every level with every priority that it ever had
 
-    def under(self, promise: sla.Promise) -> sla.Clock:
+    def under(self, policy: sla.Policy) -> sla.Clock:
         """Return the case under another policy."""
-        found = sla.run(self.facts, self.at, self.recorded, promise)
+        found = sla.run(self.facts, self.at, self.recorded, policy)
         assert found is not None
         return found
 
@@ -129,12 +128,12 @@ class Cases:
 
 def read(ledger: Ledger, scope: Scope) -> Cases:
     """Read the cases of `scope`; nothing is written, whatever state the read models are in."""
-    store, catalogue = ledger.store, ledger.policy()
-    projector = Projector(store, catalogue)
+    store = ledger.store
+    projector = Projector(store, ledger.catalogue)
     try:
         if scope.at or scope.known_at:
             end = store.position_known_at(scope.known_at) if scope.known_at else store.last_position()
-            return Cases([], _folded(projector, scope, end, None), end)
+            return Cases([], _folded(projector, ledger.policy(), scope, end, None), end)
         known = _position(projector)
         rows = projector.read.query(_PLAIN + _dates(scope), _given(scope)) if known else []
         end = store.last_position()  # after the rows: what they lack lies between, and is folded
@@ -143,7 +142,7 @@ def read(ledger: Ledger, scope: Scope) -> Cases:
             again |= {stream for (stream,) in store.query(_WAITED)}
         again |= {row[0] for row in rows if not row[13]}
         groups = _grouped(rows, again, scope)
-        return Cases(groups, _folded(projector, scope, end, again if known else None), end)
+        return Cases(groups, _folded(projector, ledger.policy(), scope, end, again if known else None), end)
     finally:
         projector.close()
 
@@ -184,13 +183,16 @@ def _grouped(rows: Iterable[tuple[Any, ...]], again: set[str], scope: Scope) -> 
     return list(groups.values())
 
 
-def _folded(projector: Projector, scope: Scope, end: int, streams: set[str] | None) -> list[Moved]:
+def _folded(
+    projector: Projector, catalogue: Catalogue, scope: Scope, end: int, streams: set[str] | None
+) -> list[Moved]:
+    """Return the cases of `streams` up to position `end`; `catalogue` was asked for after that."""
     rows: Iterable[Any]
     if streams is None:
         rows = chain.from_iterable(projector.store.stream_query(_ALL, [end], 2000))
     else:
         rows = projector.store.rows_of_streams(sorted(streams), end)
-    return list(_moved(projector.streams(rows), projector.catalogue, scope))
+    return list(_moved(projector.streams(rows), catalogue, scope))
 
 
 def _moved(streams: Iterable[Stream], catalogue: Catalogue, scope: Scope) -> Iterator[Moved]:
@@ -206,8 +208,8 @@ def moved_case(facts: list[f.TicketFact], recorded: list[str], catalogue: Catalo
     clock = sla.run(facts, at, recorded)
     if clock is None or not clock.started_at:
         return None
-    opened, (policy, day), waits = clock.opened, policy_of(clock, catalogue), waits_of(clock, facts, at)
-    return Moved(opened.ticket_no, opened.zone, day, policy, facts, recorded, clock, at, waits, _cells(facts))
+    opened, (policy, day) = clock.opened, policy_of(clock, catalogue)
+    return Moved(opened.ticket_no, opened.zone, day, policy, facts, recorded, clock, at, _cells(facts))
 
 
 def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
@@ -217,17 +219,6 @@ def policy_of(clock: sla.Clock, catalogue: Catalogue) -> tuple[str, str]:
     # Where none is named it is that of its opening, for every level and priority.
     version = clock.policy or catalogue.target(LEVELS[0], clock.priority, day, opened.occurred_at).policy
     return version, day.isoformat()
-
-
-def waits_of(clock: sla.Clock, facts: Sequence[f.TicketFact], at: str) -> list[tuple[str, str]]:
-    """Return the waits on the customer, in order; one that still lasts has no end ("").
-
-    Those that the verdict stands on: what was recorded of them once it was final moves it under no policy.
-    """
-    late = set(map(id, clock.late))
-    told = sla.run([fact for fact in facts if id(fact) not in late], at) if late else clock
-    assert told is not None
-    return told.waits + ([(told.waiting_since, "")] if told.waiting_since else [])
 
 
 def _cells(facts: Sequence[f.TicketFact]) -> frozenset[tuple[str, str]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter as Tally
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ledger.rules.sla import Clock
+from ledger import facts as f
+from ledger.rules.sla import Clock, Promise
+from ledger.rules.whatif import pauses
 from ledger.scenarios import CELLS, Cell
 from projections.whatif_cases import Cases, Group, Moved, Scope, verdict
 from projections.whatif_policy import Policy, Terms
@@ -90,12 +93,12 @@ def terms_of(group: Group, policy: Policy) -> tuple[Terms, Terms]:
 
 def clock_under(moved: Moved, policy: Policy) -> Clock:
     """Return a case folded under a policy."""
-    waits = moved.waits if policy.scenario.pause else []
 
-    def promise(level: str, priority: str, start: str) -> str:
-        return policy.terms(moved.policy, level, priority, moved.day).due(start, waits)
+    def of(facts: Sequence[f.TicketFact]) -> Promise:
+        waits = pauses(facts) if policy.scenario.pause else []
+        return lambda level, priority, start: policy.terms(moved.policy, level, priority, moved.day).due(start, waits)
 
-    return moved.under(promise)
+    return moved.under(of)
 
 
 def _folded(moved: Moved, outcome: Outcome, scope: Scope) -> None:

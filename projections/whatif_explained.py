@@ -12,7 +12,7 @@ from ledger.rules import sla
 from ledger.rules.calendars import Calendar
 from ledger.rules.subscriptions import FAR
 from ledger.ticket import Ticket
-from projections.whatif_cases import policy_of, waits_of
+from projections.whatif_cases import policy_of
 from projections.whatif_policy import Policy
 
 Answer = dict[str, Any]
@@ -52,5 +52,5 @@ def under(case: Ticket, catalogue: Catalogue, policy: Policy, at: str = FAR) -> 
     clock = sla.run(case.facts, at, case.recorded)
     assert clock is not None  # it has an opening
     version, day = policy_of(clock, catalogue)
-    pauses = waits_of(clock, case.facts, at) if policy.scenario.pause else []
-    return Under(_Supposed(policy, version, day), pauses, {"scenario": policy.scenario.name, **policy.changes()})
+    told = {"scenario": policy.scenario.name, **policy.changes()}
+    return Under(_Supposed(policy, version, day), policy.scenario.pause, told)

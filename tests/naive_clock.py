@@ -260,7 +260,8 @@ class Case:
         local = self.opened.astimezone(ZoneInfo(self.zone))
         month = date(local.year + local.month // 12, local.month % 12 + 1, 1)
         end = datetime.combine(month, time(), ZoneInfo(self.zone)).astimezone(UTC)
-        latest = max(min(story.answered or EVER, story.due) + GRACE, end)
+        earlier = min(story.answered or EVER, story.due)
+        latest = max(earlier + GRACE, end) if earlier < EVER else EVER
         return max(latest, self.recorded + GRACE) if self.imported else latest
 
     def counted(self, known: datetime = EVER) -> list[Fact]:

@@ -253,10 +253,26 @@ class Supposed(naive_clock.Policy):
 def supposed(
     case: naive_clock.Case, at: datetime, known: datetime, policy: Supposed, *, pause: bool
 ) -> naive_clock.Told:
-    """Return what the second clock says of a case under another policy, told by the facts of its own verdict."""
-    kept = case.counted(known)
-    happened = [(fact.at, fact.position, fact.kind) for fact in kept if fact.at <= at]
-    other = replace(case, policy=replace(policy, pauses=waits(happened) if pause else []))
+    """Return what the second clock says of a case under another policy.
+
+    It is told by what came before the verdict was final, under its own policy or the other: whichever was later.
+    """
+
+    def under(kept: list[naive_clock.Fact]) -> naive_clock.Case:
+        happened = [(fact.at, fact.position, fact.kind) for fact in kept]
+        return replace(case, policy=replace(policy, pauses=waits(happened) if pause else []))
+
+    own, kept = case.counted(known), list[naive_clock.Fact]()
+    for fact in sorted(case.facts, key=lambda f: f.position):
+        # An upgrade is not written into a case whose own verdict is final.
+        if fact.kind != "revise" and (fact.kind != "upgrade" or fact in own):
+            other = under(kept)
+            final = other.final(other.story(kept))
+            if fact.recorded > known or (final is not None and fact.recorded >= final):
+                break
+            kept.append(fact)
+    kept = max(kept, own, key=len)
+    other = under([fact for fact in kept if fact.at <= at])
     story = other.story(kept, at)
     if not story.target or story.due is None:
         return naive_clock.Told(None, "none", "none", None, story.answered, None)
@@ -277,7 +293,7 @@ def moment(us: int) -> datetime:
 def make_waiting(number: int, chance: random.Random) -> Case:
     """Return a random case that waits on the customer, at hours that matter or any; now and then it is merged.
 
-    `late` events come to the log when the verdict is long final.
+    `late` events come to the log when the case's own verdict is long final.
     """
     case = make(number, chance)
     edges = [case.start + limit for limit in PRESENT.values()] + [e["at"] for e in case.events]
@@ -309,7 +325,17 @@ def as_of(case: Case, at: int) -> Case:
     )
 
 
-def pauses(case: Case, *, final: bool) -> list[Wait]:
-    """Return its waits, without those that came late where the verdict was `final` by then."""
-    told = [event for event in case.events if not (final and event.get("late"))]
-    return waits((moment(event["at"]), place, event["kind"]) for place, event in enumerate(told))
+def pauses(case: Case) -> list[Wait]:
+    """Return its waits on the customer."""
+    return waits((moment(event["at"]), place, event["kind"]) for place, event in enumerate(case.events))
+
+
+def in_time(case: Case, dues: Callable[[list[Wait]], Due], late: int) -> Case:
+    """Return a case without what came to the log, at `late`, when its verdict under `dues` was final."""
+    kept = replace(case, events=[event for event in case.events if not event.get("late")])
+    for event in case.events[len(kept.events) :]:  # those that came late are the last
+        told = kept.tell(dues(pauses(kept)))
+        if told.due is not None and min(told.due, told.answered or told.due) + 72 * HOUR <= late:
+            break
+        kept.events.append(event)
+    return kept

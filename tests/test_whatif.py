@@ -438,6 +438,30 @@ def test_a_limit_used_up_as_the_wait_begins_is_due_then(store_url: str) -> None:
     desk.close()
 
 
+# --- finality -----------------------------------------------------------------------------------------------------
+
+
+def test_under_a_longer_limit_an_answer_counts_that_came_after_the_present_verdict_was_final(store_url: str) -> None:
+    """Final on 1 September, answered on the 2nd: breached for good; but within ten days it would have been met."""
+    desk = Desk(store_url)
+    desk.at("2026-08-26 09:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-09-02 10:00").do("ticket.respond", ticket=number, by=ANA)
+    desk.at("2026-09-20 10:00")
+    for projected in (False, True):
+        if projected:
+            Projector(desk.ledger.store, desk.ledger.catalogue).catch_up(["tickets"])
+        [found] = desk.ask("what_if", limits="basic/low=240h", explain=True)["scenarios"]
+        [flip] = found["flips"]
+        assert (flip["before"]["verdict"], flip["after"]["verdict"]) == ("breached", "met")
+        sides = flip["explained"]
+        assert (sides["before"]["responded_at"], len(sides["before"]["late_facts"])) == (None, 1)
+        assert (sides["after"]["responded_at"], sides["after"]["late_facts"]) == ("2026-09-02T10:00:00-06:00", [])
+        [same] = desk.ask("what_if", limits="basic/low=8h")["scenarios"]
+        assert same["flips"] == []
+    desk.close()
+
+
 # --- calendars by name --------------------------------------------------------------------------------------------
 
 

@@ -312,8 +312,10 @@ def check(told: Answer, found: list[Case], dues: Callable[[list[Wait]], naive_wh
             continue
         happened = naive_whatif.as_of(case, now)
         both = []
-        final = case.tell(naive_whatif.present).due is not None
-        for due in (naive_whatif.present, dues(naive_whatif.pauses(happened, final=final))):
+        # What counts came before the verdict was final, under the case's own policy or the scenario's.
+        counts = [naive_whatif.in_time(case, of, us(LATE)) for of in (lambda _pauses: naive_whatif.present, dues)]
+        waited = naive_whatif.pauses(naive_whatif.as_of(max(counts, key=lambda one: len(one.events)), now))
+        for due in (naive_whatif.present, dues(waited)):
             one = happened.tell(due)
             both.append((one.verdict(now, happened.excluded), one.due if one.due != FOREVER else None))
             if both[-1][0] != "none":

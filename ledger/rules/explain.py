@@ -20,10 +20,10 @@ from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resoluti
 from ledger.rules.responses import responses
 from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
 from ledger.rules.subscriptions import FAR
-from ledger.rules.whatif import paused_due
+from ledger.rules.whatif import paused_due, pauses
 
 T = TypeVar("T", bound=f.TicketFact)
-Pauses = Sequence[tuple[str, str]]
+Stops = Sequence[tuple[str, str]]  # in which the clock stands still: as `ledger.rules.whatif.pauses` gives them
 
 
 class Late(NamedTuple):
@@ -87,24 +87,24 @@ def explain(
     terms: Terms,
     alternatives: Sequence[str] = (),
     *,
-    pauses: Pauses | None = None,
+    pausing: bool | None = None,
 ) -> Explanation | None:
     """Explain a case as of instant `at`; None when it was not open yet.
 
     `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try.
-    With `pauses` (where the clock stands still; there may be none) `terms` and verdict are those of another policy.
+    With `pausing` (whether the clock stands still in waits) `terms` and verdict are those of another policy.
     """
-    promise = None if pauses is None else _promise(terms, pauses=pauses)
-    clock = sla.run(facts, at, recorded, promise)
+    clock = sla.run(facts, at, recorded, None if pausing is None else _policy(terms, pausing))
     if clock is None:
         return None
     known = _known(facts, recorded, at)
     count = len(known) - len(clock.late)
     standing = [fact for fact, _when in known[:count]]  # what the verdict stands on
     everything = sorted((fact for fact, _when in known), key=_date)
-    causes, found = _causes(clock, standing), limits(clock, standing, terms, promised=pauses is None)
+    causes, found = _causes(clock, standing), limits(clock, standing, terms, promised=pausing is None)
+    stops = pauses(standing) if pausing else ()
     end, until = _end(clock, at)
-    cut = segments(clock.opened.occurred_at, end, found, terms, pauses or ())
+    cut = segments(clock.opened.occurred_at, end, found, terms, stops)
     governing = found[-1] if found and found[-1].calendar else None
     used = sum(one.us for one in cut if one.counted and one.start >= governing.start) if governing else 0
     calendar, asked_of_them = _calendar(clock, governing, terms), waits(everything, at)
@@ -124,11 +124,11 @@ def explain(
         left_us=max(governing.limit_us - used, 0) if governing else 0,
         late_us=_beyond(clock.due_at, reached),
         early_us=_beyond(reached, clock.due_at),
-        reproduced=governing is None or _due(terms, governing, pauses or ()) == clock.due_at,
+        reproduced=governing is None or _due(terms, governing, stops) == clock.due_at,
         causes=causes,
         late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock, everything)],
-        others=list(_others(clock, causes, standing, known, at, terms, _but_used(alternatives, found), pauses)),
-        exclusion=_last(standing, f.TicketExcluded),
+        others=list(_others(clock, causes, standing, known, at, terms, _but_used(alternatives, found), pausing)),
+        exclusion=_exclusion(clock, standing),
         revision=_last(everything, f.TicketRevised),
         response=sla.first_response(sorted(standing, key=_date), clock.opened.priority),
         waits=asked_of_them,
@@ -190,13 +190,13 @@ def _beyond(start: str, end: str) -> int:
     return span_us(start, end) if start and start < end else 0
 
 
-def _due(terms: Terms, limit: Limit, pauses: Pauses) -> str:
-    return _counted_out(terms.calendar(limit.calendar), limit.start, limit.limit_us, pauses)
+def _due(terms: Terms, limit: Limit, stops: Stops) -> str:
+    return _counted_out(terms.calendar(limit.calendar), limit.start, limit.limit_us, stops)
 
 
-def _counted_out(calendar: Calendar, start: str, limit_us: int, pauses: Pauses) -> str:
+def _counted_out(calendar: Calendar, start: str, limit_us: int, stops: Stops) -> str:
     """Return the due instant; the far end of time while a pause has no end."""
-    due = paused_due(calendar, start, limit_us, pauses)
+    due = paused_due(calendar, start, limit_us, stops)
     return FAR if due is None else to_iso(due)
 
 
@@ -212,6 +212,12 @@ def _could_matter(fact: f.TicketFact, clock: sla.Clock, everything: Sequence[f.T
 
 def _last(facts: Sequence[f.TicketFact], kind: type[T]) -> T | None:
     return next((fact for fact in reversed(facts) if isinstance(fact, kind)), None)
+
+
+def _exclusion(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> f.TicketExcluded | None:
+    """Return the exclusion that stands, else the last one that does not."""
+    all_of_them = [fact for fact in standing if isinstance(fact, f.TicketExcluded)]
+    return _last([fact for fact in all_of_them if fact.approver == clock.approver] or all_of_them, f.TicketExcluded)
 
 
 # --- what would have been ---------------------------------------------------------------------------------------
@@ -239,7 +245,7 @@ def _others(
     at: str,
     terms: Terms,
     alternatives: Sequence[str],
-    pauses: Pauses | None,
+    pausing: bool | None,
 ) -> Iterator[Other]:
     """Yield what else could have been, nothing for a case without a target; finality aside.
 
@@ -247,29 +253,34 @@ def _others(
     """
     if not clock.due_at:
         return
-    promise, everything = _promise(terms, pauses=pauses or ()), sorted((fact for fact, _when in known), key=_date)
+    policy, everything = _policy(terms, bool(pausing)), sorted((fact for fact, _when in known), key=_date)
     yield Other("answered_before", "", "", clock.due_at, "met")
     for move, cause in zip(clock.moves, causes, strict=True):
         if move.cause in _TAKEN_AWAY and move.before != move.after:
             rest = [x for x in standing if x is not cause]
             # Counted anew: what was promised after the change was promised to what it had made of the case.
-            yield _other("without", move.cause, move.at, sla.run(rest, at, (), promise), at)
+            yield _other("without", move.cause, move.at, sla.run(rest, at, (), policy), at)
     for reference in alternatives:
         yield from _promised("calendar", reference, standing, at, _promise(terms, calendar=reference))
     higher = LEVELS[LEVELS.index(clock.verdict_level) + 1 :] if clock.verdict_level else ()
-    for level in higher[:1] if pauses is None else ():
+    for level in higher[:1] if pausing is None else ():
         yield from _promised("level", level, standing, at, _promise(terms, level=level))
     if any(_could_matter(fact, clock, everything) for fact, _when in known[len(standing) :]):
-        all_known = sla.run([fact for fact, _when in known], at, (), None if pauses is None else promise)
+        all_known = sla.run([fact for fact, _when in known], at, (), None if pausing is None else policy)
         yield _other("late_facts", "", "", all_known, at)
 
 
-def _promise(terms: Terms, calendar: str = "", level: str = "", pauses: Pauses = ()) -> sla.Promise:
+def _policy(terms: Terms, pausing: bool) -> sla.Policy:
+    """Return the policy of `terms`."""
+    return lambda facts: _promise(terms, stops=pauses(facts) if pausing else ())
+
+
+def _promise(terms: Terms, calendar: str = "", level: str = "", stops: Stops = ()) -> sla.Promise:
     """Return what would be promised in `calendar` ("": the policy's), and at `level` for any below it."""
 
     def due(of: str, priority: str, start: str) -> str:
         limit_us, reference = terms.target(max(of, level, key=_rank), priority)
-        return _counted_out(terms.calendar(calendar or reference), start, limit_us, pauses)
+        return _counted_out(terms.calendar(calendar or reference), start, limit_us, stops)
 
     return due
 
@@ -280,7 +291,7 @@ def _rank(level: str) -> int:
 
 def _promised(kind: str, of: str, standing: Sequence[f.TicketFact], at: str, promise: sla.Promise) -> Iterator[Other]:
     try:
-        yield _other(kind, of, "", sla.run(standing, at, (), promise), at)
+        yield _other(kind, of, "", sla.run(standing, at, (), lambda _facts: promise), at)
     except Refused:  # a calendar that does not open long enough promises nothing
         return
 

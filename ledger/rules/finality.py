@@ -7,13 +7,15 @@ from functools import lru_cache
 
 from ledger import facts as f
 from ledger.rules import instants
-from ledger.rules.subscriptions import local_day, midnight
+from ledger.rules.subscriptions import FAR, local_day, midnight
 
 _AFTER = timedelta(hours=72)
 
 
 def settled(at: str) -> str:
-    """Return 72 hours after `at`: the earlier of response and due, or an imported batch's recording."""
+    """Return 72 hours after `at`: the earlier of response and due, or an imported batch's recording; FAR stays FAR."""
+    if at == FAR:  # due only once a wait has ended, under a policy that pauses
+        return FAR
     return instants.to_iso(instants.from_iso(at) + _AFTER)
 
 

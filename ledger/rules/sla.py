@@ -31,6 +31,8 @@ def direction(before: str, after: str) -> str:
 
 # What another policy would promise: (level, priority, instant counted from) -> due instant.
 Promise = Callable[[str, str, str], str]
+# Another policy: what it promises a case of which these facts count.
+Policy = Callable[[Sequence[f.TicketFact]], Promise]
 
 
 class Move(NamedTuple):
@@ -120,21 +122,25 @@ class Clock:
 
 
 def run(
-    facts: Sequence[f.TicketFact], at: str, recorded: Sequence[str] = (), promise: Promise | None = None
+    facts: Sequence[f.TicketFact], at: str, recorded: Sequence[str] = (), policy: Policy | None = None
 ) -> Clock | None:
     """Fold a case's facts (in the order of the log) as of instant `at`; None when it was not open yet.
 
     `recorded` are the instants at which they were recorded, one each: facts that came after the verdict was final do
-    not change it (without them, nothing is final). `promise` recomputes every due instant under another policy.
+    not change it (without them, nothing is final). Another `policy` promises every due instant anew; what came before
+    the verdict was final under it, or under the case's own, counts.
     """
     facts, recorded = _without_warnings(facts, recorded)
     # When it became final follows from everything that happened, whatever instant is asked about.
-    in_time = _counted(facts, recorded) if recorded else len(facts)
+    in_time = _counted(facts, recorded, None) if recorded else len(facts)
+    if policy is not None and in_time < len(facts):
+        in_time = max(in_time, _counted(facts, recorded, policy))
     known = [fact for fact in facts if fact.occurred_at <= at]
+    counted = [fact for fact in facts[:in_time] if fact.occurred_at <= at]
+    promise = policy(counted) if policy is not None else None
     clock = _fold(known, recorded[0] if recorded else "", promise)
     if clock is None or in_time == len(facts):
         return clock
-    counted = [fact for fact in facts[:in_time] if fact.occurred_at <= at]
     if len(counted) < len(known):
         final = _fold(counted, clock.recorded_at, promise)
         assert final is not None
@@ -161,7 +167,7 @@ def _without_warnings(
     return list(compress(facts, stays)), list(compress(recorded, stays))
 
 
-def _counted(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> int:
+def _counted(facts: Sequence[f.TicketFact], recorded: Sequence[str], policy: Policy | None) -> int:
     """Return how many facts, in the order of the log, were recorded before the verdict they make was final."""
     opened = next(fact for fact in facts if isinstance(fact, f.TicketOpened))
     floor = finality.floor(opened, recorded[0])
@@ -172,7 +178,7 @@ def _counted(facts: Sequence[f.TicketFact], recorded: Sequence[str]) -> int:
     for number in range(1, len(facts)):
         if recorded[number] < floor:
             continue
-        clock = _fold(facts[:number], recorded[0], None)
+        clock = _fold(facts[:number], recorded[0], policy(facts[:number]) if policy is not None else None)
         if clock is not None and clock.due_at and recorded[number] >= clock.final_at():
             return number
     return len(facts)

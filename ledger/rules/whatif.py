@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+from ledger import facts as f
 from ledger.rules.calendars import Calendar
 from ledger.rules.instants import from_iso
 
@@ -57,6 +58,19 @@ class Counter:
             for at in instants
             for i in (bisect_right(opens, at) - 1,)
         ]
+
+
+def pauses(facts: Sequence[f.TicketFact]) -> list[tuple[str, str]]:
+    """Return the waits on the customer that facts tell of, half-open, in order; ("…", "") is one that still lasts."""
+    found: list[tuple[str, str]] = []
+    since = ""
+    for fact in sorted(facts, key=lambda fact: fact.occurred_at):
+        if isinstance(fact, f.TicketWaiting):
+            since = since or fact.occurred_at
+        elif since and isinstance(fact, f.TicketMessage | f.TicketResumed | f.TicketResolved):
+            found.append((since, fact.occurred_at))
+            since = ""
+    return [*found, (since, "")] if since else found
 
 
 def paused_due(calendar: Calendar, start: str, limit_us: int, waits: Sequence[tuple[str, str]]) -> datetime | None:
