@@ -63,8 +63,8 @@ class PolicyOf:
         A holiday published later changes no promise: what it would have given stands beside it (DOMAIN.md).
         """
         known = [name for name in _TRIED if name in self._catalogue.calendar_names]
-        later = max(self.day, local_day(at, self._opened.zone))
-        found = [self._catalogue.calendar_of(name, day) for name in known for day in (self.day, later)]
+        today = local_day(at, self._opened.zone)
+        found = [self._catalogue.calendar_of(name, day) for name in known for day in (self.day, today)]
         return list(dict.fromkeys(found))
 
 

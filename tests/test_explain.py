@@ -9,8 +9,12 @@ from pathlib import Path
 import pytest
 
 from ledger import facts as f
+from ledger.application import Caller
+from ledger.catalogue import shipped
 from ledger.explaining import explanation
 from ledger.rules.instants import to_iso
+from ledger.store import Recorded
+from ledger.ticket import Ticket
 from tests.desks import HEAD, MINI, bring_in, rows
 from tests.explained import Answer, explain
 from tests.given import ANA, BEATRIZ, LUIS, Desk, local
@@ -416,3 +420,62 @@ def test_the_year_in_which_it_falls_due_is_asked_for_its_holidays_too(sqlite_url
     act(desk, "respond", ticket, "2025-12-31 16:30")
     assert explain(desk, ticket)["unpublished"] == [{"calendar": "gt-business@1", "years": [2025, 2026]}]
     desk.close()
+
+
+def told_of(*facts: f.TicketFact) -> Answer:
+    """Explain facts as a ledger may hold them, each recorded when it happened."""
+    case = Ticket("T-1", [Recorded("ticket/T-1", n, x, recorded_at=x.occurred_at) for n, x in enumerate(facts, 1)])
+    return explanation(case, shipped(), "2026-05-05T00:00:00.000000Z")
+
+
+def test_a_change_is_named_by_what_it_did_though_another_of_its_instant_did_nothing() -> None:
+    """As imports tell it: lowered without grounds and raised at one instant; administrative and back, once breached."""
+    both: Answer = {"customer_no": "C-100", "by": "ana", "source": "import:x", "ticket_no": "T-1"}
+    opening = f.TicketOpened(
+        **both, occurred_at="2026-05-04T16:00:00.000000Z", request="general", priority="medium", level="advanced",
+        zone="America/Guatemala", policy="2000-01", calendar="24x7@1", limit_us=4 * HOUR,
+        due_at="2026-05-04T20:00:00.000000Z",
+    )  # fmt: skip
+    then = {**both, "occurred_at": "2026-05-04T17:00:00.000000Z"}
+    lowered = f.TicketPrioritised(**then, priority="low", direction="lower")
+    raised = f.TicketPrioritised(**then, priority="high", direction="raise", due_at="2026-05-04T18:00:00.000000Z")
+    changes = told_of(opening, lowered, raised)["changes"]
+    assert [(one["cause"], one["to"]) for one in changes] == [("opened", "medium"), ("raised", "high")]
+    then["occurred_at"] = "2026-05-04T21:00:00.000000Z"
+    out = f.TicketReclassified(**then, request="administrative")
+    back = f.TicketReclassified(
+        **then, request="training", level="advanced", policy="2000-01", calendar="24x7@1", limit_us=4 * HOUR,
+        due_at="2026-05-04T20:00:00.000000Z",
+    )  # fmt: skip
+    changes = told_of(opening, out, back)["changes"]
+    assert [(one["cause"], one["to"]) for one in changes] == [("opened", "medium"), ("joined", "training")]
+
+
+def test_a_late_call_by_phone_could_not_have_mattered(desk: Desk) -> None:
+    ticket = opened(desk)
+    desk.at("2026-06-10 09:00")
+    late(desk, "respond", ticket, "2026-05-04 11:00", channel="phone")
+    assert explain(desk, ticket)["late_facts"] == []
+    late(desk, "respond", ticket, "2026-05-04 11:30", channel="platform")
+    assert [one["at"] for one in explain(desk, ticket)["late_facts"]] == [local("2026-05-04 11:30")]
+
+
+def test_of_a_calendar_that_did_not_govern_only_the_openings_version_is_tried(desk: Desk) -> None:
+    ticket = opened(desk)
+    desk.at("2026-12-02 09:00")
+    tried = [name for kind, name in others(explain(desk, ticket)) if kind == "calendar"]
+    assert tried == ["gt-business@1"]
+
+
+def test_of_two_exclusions_the_one_that_stands_is_named(desk: Desk) -> None:
+    """Carmen's fell with her answer; then Beatriz's stood, until it turned out that she had answered before."""
+    ticket = opened(desk, "high")
+    act(desk, "exclude", ticket, "11:10", by=LUIS, approver="carmen", reason="corte")
+    act(desk, "respond", ticket, "11:20", by=Caller("carmen", "agent"))
+    act(desk, "exclude", ticket, "11:30", by=LUIS, approver="beatriz", reason="corte")
+    assert explain(desk, ticket)["excluded"]["approver"] == "beatriz"
+    desk.at(f"{DAY} 11:40").do(
+        "ticket.respond", ticket=ticket, by=BEATRIZ, at=f"{DAY} 11:15", reason="se registra tarde"
+    )
+    told = explain(desk, ticket)
+    assert (told["verdict"], told["excluded"]["approver"], told["excluded"]["stands"]) == ("excluded", "carmen", True)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from ledger.rules import people
 from tests.given import ANA, BEATRIZ, LUIS, Desk, local
 from tests.sla_desk import AGREED, DAY, act, late, opened, opened_desk
 
@@ -90,6 +91,11 @@ def test_who_answered_approves_neither_exclusion_nor_revision(desk: Desk, approv
     desk.at("2026-06-10 10:00")
     with desk.refused("approver_is_answerer"):
         act(desk, "revise", ticket, by=BEATRIZ, verdict="met", approver=approver, reason="corte")
+
+
+def test_nobodys_name_is_nobodys() -> None:
+    assert not people.same("", "")
+    assert people.same("Ana", "ANA")
 
 
 def test_an_exclusion_does_not_stand_once_its_approver_answers_under_whatever_spelling(desk: Desk) -> None:

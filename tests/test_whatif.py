@@ -231,6 +231,9 @@ def test_cases_are_those_opened_between_two_dates(log: tuple[Ledger, Path]) -> N
     changed = [Counter(part["scenarios"][0]["changed"]) for part in parts]
     assert changed[0] + changed[1] == Counter(whole["scenarios"][0]["changed"])
     assert all(changed)
+    day = ledger.ask("what_if", {"flips": 0, "from": "2012-06-29", "to": "2012-06-29"})["cases"]
+    days = ledger.ask("what_if", {"flips": 0, "from": "2012-06-29", "to": "2012-06-30"})["cases"]
+    assert 0 < day <= days
 
 
 # --- random cases -------------------------------------------------------------------------------------------------

@@ -149,6 +149,20 @@ def test_a_night_within_a_wait_stays_a_night(desk: Desk) -> None:
     assert (after["due_at"], after["verdict"]) == ("2026-08-04T16:30:00-06:00", "met")
 
 
+def test_a_wait_that_was_recorded_too_late_stops_nothing(desk: Desk) -> None:
+    desk.at("2026-05-04 10:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-05-04 19:00").do("ticket.respond", ticket=number, by=ANA)
+    desk.at("2026-06-02 09:00")
+    for dated, act in (("2026-05-04 11:00", "wait"), ("2026-05-04 12:30", "resume")):
+        desk.do(f"ticket.{act}", ticket=number, at=dated, by=BEATRIZ, reason="consta")
+    [found] = desk.ask("what_if", limits="basic/low=10h", pause="waiting", explain=True)["scenarios"]
+    [flip] = found["flips"]
+    after = flip["explained"]["after"]
+    assert (after["due_at"], after["reproduced"]) == ("2026-05-04T20:00:00-06:00", True)
+    assert [one["why"] for one in after["segments"]] == ["open"]
+
+
 def test_while_the_customer_is_waited_for_a_paused_clock_has_no_due_instant(desk: Desk) -> None:
     desk.at("2026-08-03 09:00").sell()
     number = desk.ticket()["ticket"]

@@ -159,8 +159,8 @@ def _causes(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> list[f.Ticket
 
 
 def _made(fact: f.TicketFact, move: sla.Move) -> bool:
-    """Whether a fact is of a move's instant, person and sort: several may happen at one instant."""
-    if (fact.occurred_at, fact.by, fact.reason) != (move.at, move.by, move.reason):
+    """Whether a fact is of a move's instant and sort: at one instant several may happen, of which some move nothing."""
+    if fact.occurred_at != move.at:
         return False
     match fact:
         case f.TicketPrioritised():
