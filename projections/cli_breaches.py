@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import shlex
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import click
 
 from ledger.cli_show import label, show_record, show_rows
-from ledger.errors import Malformed, Refused
 from ledger.texts import text
 from projections.breaches import WHY_LINES, Breaches, in_columns
 from projections.exports import readable, with_totals, write_csv, write_xlsx
 
 Row = dict[str, Any]
-FORMATS = ("table", "csv", "xlsx", "json")
-
-
-def format_of(out: Path | None) -> str:
-    """Return the format that a file's name says, "" without a file; Malformed for a name that says none."""
-    if out is None:
-        return ""
-    ending = out.suffix.lower().removeprefix(".")
-    if ending not in FORMATS[1:]:
-        raise Malformed("format", ending, "remedy_choice", words=", ".join(FORMATS[1:]))
-    return ending
 
 
 def counted(breaches: Breaches | None, tick: Callable[[int], None] | None) -> Iterator[Row] | None:
@@ -44,26 +29,6 @@ def counted(breaches: Breaches | None, tick: Callable[[int], None] | None) -> It
                 tick(number)
 
     return taken()
-
-
-@contextmanager
-def sink_of(out: Path | None) -> Iterator[BinaryIO]:
-    """Yield where to write: a file that takes its place whole or not at all, or standard output.
-
-    Refused where the file cannot be written.
-    """
-    if out is None:
-        yield cast("BinaryIO", click.open_file("-", "wb"))
-        return
-    part = out.with_name(f"{out.name}.part")
-    try:
-        with part.open("wb") as sink:
-            yield sink
-        os.replace(part, out)
-    except OSError as error:
-        raise Refused("export_unwritable", file=str(out), why=error.strerror or str(error)) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 # --- files -----------------------------------------------------------------------------------------------------------

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Any
 
 import click
 
 from ledger.cli_context import ledger_of
+from ledger.cli_files import whole_file
 from ledger.cli_show import show_record
-from ledger.errors import Refused
 from ledger.fields import Date
 from projections.export import write_ocel, write_xes
 
@@ -32,24 +30,13 @@ def _add(name: str, write: Callable[..., dict[str, int]], about: str) -> None:
     def command(ctx: click.Context, file: Path, since: str | None, until: str | None, as_json: bool) -> None:
         first = Date().parse(since, "from") if since is not None else ""
         last = Date().parse(until, "to") if until is not None else ""
-        with ledger_of(ctx) as ledger:
-            counts = _written(file, lambda sink: write(ledger, sink, first, last))
+        with (
+            ledger_of(ctx) as ledger,
+            whole_file(file) as sink,
+            TextIOWrapper(sink, encoding="utf-8", newline="\n") as text,
+        ):
+            counts = write(ledger, text, first, last)
         show_record({"file": str(file), **counts}, ctx.obj["lang"], as_json)
-
-
-def _written(file: Path, write: Callable[[Any], dict[str, int]]) -> dict[str, int]:
-    """Write beside the file and put it in its place whole: whoever reads it meets no half of it, and none is left."""
-    part = file.with_name(f"{file.name}.{os.getpid()}.part")
-    try:
-        with part.open("w", encoding="utf-8", newline="\n") as sink:
-            counts = write(sink)
-        os.replace(part, file)
-    except OSError as error:
-        raise Refused("export_unwritable", file=str(file), why=error.strerror or str(error)) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
-    return counts
 
 
 _add("ocel", write_ocel, "OCEL 2.0, JSON")

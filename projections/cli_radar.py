@@ -4,33 +4,32 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from ledger.cli_context import ledger_of
+from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record
 from ledger.errors import Malformed
 from ledger.texts import text
 from projections.exports import percent, to_csv, to_xlsx
 from projections.radar import COLUMNS, look, shown
 
-FORMATS = ("table", "csv", "xlsx", "json")
-
 
 @click.command("radar")
 @click.option("--month", metavar="YYYY-MM", help="mes de apertura · month of opening; default: this one")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
-@click.option("--out", type=click.File("wb", lazy=True, atomic=True), help="archivo con todos los casos · every case")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="archivo con todos los casos · every case")
 @click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def radar_command(
-    ctx: click.Context, month: str | None, form: str | None, out: BinaryIO | None, bom: bool, as_json: bool
+    ctx: click.Context, month: str | None, form: str | None, out: Path | None, bom: bool, as_json: bool
 ) -> None:
     """Actos que conviene mirar; no acusa a nadie · acts worth a look; it accuses nobody."""
     lang = ctx.obj["lang"]
-    form = "json" if as_json else form or _format_of(out)
+    form = "json" if as_json else form or format_of(out) or "table"
     if form == "xlsx" and out is None:
         raise Malformed("out", None, "remedy_missing")
     with ledger_of(ctx) as ledger:
@@ -49,21 +48,8 @@ def radar_command(
             content = content.splitlines(keepends=True)[0]
     elif form == "xlsx":
         content = to_xlsx(_sheets(answer, lang), lang)
-    if out is None:
-        click.echo(content, nl=False)
-        return
-    with out:
-        out.write(content)
-
-
-def _format_of(out: BinaryIO | None) -> str:
-    """Return the format that a file's name says, `table` without a file."""
-    if out is None:
-        return "table"
-    ending = Path(out.name).suffix.lower().removeprefix(".")
-    if ending not in FORMATS[1:]:
-        raise Malformed("format", ending, "remedy_choice", words=", ".join(FORMATS[1:]))
-    return ending
+    with sink_of(out) as sink:
+        sink.write(content)
 
 
 def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]]:

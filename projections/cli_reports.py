@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import click
 
 from ledger.application import Caller
 from ledger.cli_context import ledger_of
+from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, progress_bar, show_record, show_rows
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
@@ -17,13 +18,12 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
 from ledger.settings import language
 from ledger.texts import text
-from projections.cli_breaches import FORMATS, counted, format_of, show, sink_of, write
+from projections.cli_breaches import counted, show, write
 from projections.exports import readable, with_totals
 from projections.monthly import monthly
 from projections.published import differing
 from projections.reports import asked
 
-_OUT = click.File("wb", lazy=True, atomic=True)
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -148,14 +148,11 @@ def published(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
 @click.argument("account")
 @click.argument("month")
 @click.option("--lang", type=click.Choice(["es_GT", "es", "en"]), help="si falta, el de la cuenta · the account's")
-@click.option("--out", type=_OUT, help="archivo HTML · HTML file")
+@click.option("--out", type=_FILE, help="archivo HTML · HTML file")
 @click.pass_context
-def monthly_command(ctx: click.Context, /, account: str, month: str, lang: str | None, out: BinaryIO | None) -> None:
+def monthly_command(ctx: click.Context, /, account: str, month: str, lang: str | None, out: Path | None) -> None:
     """Informe mensual para un cliente, en HTML que se imprime bien · a customer's monthly report as printable HTML."""
     with ledger_of(ctx) as ledger:
         page = monthly(ledger, account, Month().parse(month, "month"), language(lang) if lang else "")
-    if out is None:
-        click.echo(page, nl=False)
-        return
-    with out:
-        out.write(page.encode())
+    with sink_of(out) as sink:
+        sink.write(page.encode())

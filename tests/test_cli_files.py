@@ -1,0 +1,85 @@
+"""Files that commands write: whole or not at all, wherever they are written from."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from ledger.cli_files import format_of, sink_of, whole_file
+from ledger.errors import Malformed, Refused
+from tests.given import PANADERIA, Desk
+from tests.test_reports import cli
+
+
+def test_a_file_is_there_once_it_is_whole(tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("what was there")
+    with whole_file(file) as sink:
+        sink.write(b"new")
+        assert file.read_text() == "what was there"
+        assert [path.name for path in tmp_path.glob("*.part")] == [f"f.csv.{os.getpid()}.part"]
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("new", [file])
+
+
+def _write_and_fail(sink: BinaryIO) -> None:
+    sink.write(b"new" * 100_000)
+    raise ZeroDivisionError
+
+
+def test_what_fails_half_way_leaves_the_old_file_and_no_half(tmp_path: Path) -> None:
+    file = tmp_path / "f.csv"
+    file.write_text("what was there")
+    with pytest.raises(ZeroDivisionError), whole_file(file) as sink:
+        _write_and_fail(sink)
+    assert (file.read_text(), list(tmp_path.iterdir())) == ("what was there", [file])
+
+
+def test_a_file_that_cannot_be_written_is_refused_with_its_name(tmp_path: Path) -> None:
+    for file in (tmp_path / "no" / "f.csv", tmp_path):  # no such folder; a folder of that name
+        with pytest.raises(Refused) as refusal, whole_file(file) as sink:
+            sink.write(b"new")
+        assert (refusal.value.code, refusal.value.facts["file"]) == ("export_unwritable", str(file))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_says_the_format_and_without_one_it_goes_to_the_screen(
+    capsysbinary: pytest.CaptureFixture[bytes],
+) -> None:
+    names = (None, Path("a.CSV"), Path("b.xlsx"), Path("c.d.json"))
+    assert [format_of(name) for name in names] == ["", "csv", "xlsx", "json"]
+    for wrong in ("a.pdf", "a", "a.table"):
+        with pytest.raises(Malformed):
+            format_of(Path(wrong))
+    with sink_of(None) as sink:
+        sink.write(b"shown")
+    assert capsysbinary.readouterr().out == b"shown"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *(["sla", "radar", "--month", "2026-03", "--out", f"f.{ending}"] for ending in ("csv", "xlsx", "json")),
+        *(["sla", "report", "--breaches", "--out", f"f.{ending}"] for ending in ("csv", "xlsx", "json")),
+        ["sla", "monthly", PANADERIA, "2026-03", "--out", "f.html"],
+        ["export", "ocel", "f.ocel"],
+        ["export", "xes", "f.xes"],
+    ],
+    ids=lambda command: " ".join(command[:2]) + " " + command[-1],
+)
+def test_every_command_writes_whole_files_and_names_the_one_it_cannot(
+    sqlite_url: str, tmp_path: Path, command: list[str]
+) -> None:
+    desk = Desk(sqlite_url).at("2026-03-02 08:00").sell(PANADERIA)
+    desk.ticket(priority="high")
+    desk.at("2026-03-02 12:00").close()
+    nowhere = cli(sqlite_url, *command[:-1], str(tmp_path / "no" / command[-1])).exception
+    assert isinstance(nowhere, Refused)
+    assert nowhere.code == "export_unwritable"
+    file = tmp_path / command[-1]
+    done = cli(sqlite_url, *command[:-1], str(file))
+    assert done.exit_code == 0, done.output
+    assert file.stat().st_size > 0
+    assert list(tmp_path.glob("*.part")) == []
