@@ -42,7 +42,7 @@ def register(sla: click.Group) -> None:
 @click.option("--raw/--adjusted", default=None, help="sin exclusiones ni revisiones · without exclusions, revisions")
 @click.option("--breaches", is_flag=True, default=None, help="los incumplidos, con su porqué · one by one, and why")
 @click.option("--explain/--no-explain", default=None, help="si falta, sí · each breach explained; default: yes")
-@click.option("--most", type=click.IntRange(1), help="a lo más tantos incumplidos · at most so many breaches")
+@click.option("--most", type=click.IntRange(1), help="cuántos incumplidos como máximo · at most so many breaches")
 @click.option("--cursor", help="los siguientes · those behind")
 @click.option("--level", type=click.Choice(LEVELS))
 @click.option("--priority", type=click.Choice(PRIORITIES))

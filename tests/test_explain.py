@@ -128,7 +128,7 @@ def test_gt_business_over_a_weekend_and_a_holiday(desk: Desk) -> None:
     assert (told["due_at"], told["late_by_us"]) == (local("2026-12-28 11:00"), 11 * MINUTE + 10_000_000)
     assert others(told)["calendar", "24x7@1"] == (local("2026-12-24 15:00"), "breached")
     spoken = " ".join(told["words"]["es_GT"])
-    assert "feriado viernes 25 de diciembre" in spoken
+    assert "asueto viernes 25 de diciembre" in spoken
     assert "horario especial jueves 24 de diciembre" in spoken
 
 

@@ -191,7 +191,7 @@ def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(desk: De
     assert "no tiene asuetos publicados para 2026" in "\n".join(before["words"]["es_GT"])
     assert after["unpublished"] == []
     assert (after["segments"][0]["why"], after["segments"][0]["holiday"]) == ("holiday", "Día del Ejército")
-    assert "feriado lunes 29 de junio (Día del Ejército)" in "\n".join(after["words"]["es_GT"])
+    assert "asueto lunes 29 de junio (Día del Ejército)" in "\n".join(after["words"]["es_GT"])
 
 
 def test_what_was_recorded_too_late_would_have_counted_under_the_scenario(desk: Desk) -> None:
