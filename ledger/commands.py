@@ -32,7 +32,8 @@ from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
 from ledger.commands_whatif import WHATIF_QUESTIONS
 from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
-from ledger.rules.sla import CHANNELS, PRIORITIES
+from ledger.rules.responses import CHANNELS
+from ledger.rules.sla import PRIORITIES
 
 __all__ = ["AT", "CLERKS", "COMMANDS", "COMMON", "MANAGERS", "MONEY", "NEED_REASON", "QUESTIONS", "ROLES"]
 __all__ += ["Command", "Question"]

@@ -15,6 +15,7 @@ from ledger.errors import NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import people, sla
 from ledger.rules.instants import from_iso, show, to_iso
+from ledger.rules.responses import channel_counts
 from ledger.rules.subscriptions import FAR
 from ledger.store import Recorded
 
@@ -112,7 +113,7 @@ def respond(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     """Answer the customer; only a channel that counts for the priority stops the clock (FAQ)."""
     clock = ticket.clock(asked.at)
     channel = v.get("channel", "platform")
-    counts = sla.channel_counts(channel, clock.priority)
+    counts = channel_counts(channel, clock.priority)
     fact = f.TicketResponded(**ticket_fields(ticket, asked), channel=channel, counts=counts, text=v.get("text", ""))
 
     def answer(_book: object) -> Answer:

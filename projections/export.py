@@ -22,6 +22,7 @@ import msgspec
 from ledger import facts as f
 from ledger.application import Ledger
 from ledger.rules import sla
+from ledger.rules.responses import first_response
 from ledger.rules.subscriptions import FAR
 from ledger.store import Store
 from projections.projector import projector_of
@@ -268,7 +269,7 @@ def states(case: Case) -> Iterator[tuple[f.TicketFact, dict[str, str]]]:
     """
     opened = case.clock.opened
     state = {"case_priority": opened.priority, "case_level": opened.level}
-    first = sla.first_response([fact for _version, fact in case.events], opened.priority)
+    first = first_response([fact for _version, fact in case.events], opened.priority)
     answered = resolved = False
     for _version, fact in case.events:
         for name in ("priority", "level"):

@@ -19,6 +19,7 @@ from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.rules import sla
 from ledger.rules.instants import from_iso, show
+from ledger.rules.responses import first_response
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import Store
 from ledger.texts import text
@@ -229,7 +230,7 @@ def _answered(case: Case) -> Iterator[Act]:
     Which answer is the first response is decided by the priority of its instant, not by what was recorded with it.
     """
     clock, facts = case.clock, [fact for fact, _recorded_at in case.facts]
-    first = sla.first_response(facts, clock.opened.priority)
+    first = first_response(facts, clock.opened.priority)
     if first is None or not clock.due_at:
         return
     recorded_at = next(recorded for fact, recorded in case.facts if fact is first)

@@ -17,7 +17,7 @@ from ledger.rules.calendars import ALWAYS, Calendar
 from ledger.rules.grants import LEVELS
 from ledger.rules.instants import to_iso
 from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
-from ledger.rules.responses import responses
+from ledger.rules.responses import first_response, responses
 from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
 from ledger.rules.subscriptions import FAR
 from ledger.rules.whatif import paused_due, pauses
@@ -130,7 +130,7 @@ def explain(
         others=list(_others(clock, causes, standing, known, at, terms, _but_used(alternatives, found), pausing)),
         exclusion=_exclusion(clock, standing),
         revision=_last(everything, f.TicketRevised),
-        response=sla.first_response(sorted(standing, key=_date), clock.opened.priority),
+        response=first_response(sorted(standing, key=_date), clock.opened.priority),
         waits=asked_of_them,
         next_responses=next_responses(everything, at, calendar, asked_of_them),
         resolutions=resolutions(clock.opened.occurred_at, everything, at, calendar, asked_of_them),

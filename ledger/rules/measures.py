@@ -5,7 +5,7 @@ Paused while waiting on the customer (DOMAIN.md, "Response targets"); the first 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from ledger import facts as f
@@ -40,21 +40,22 @@ class Cycle(NamedTuple):
 
 def waits(facts: Sequence[f.TicketFact], at: str) -> list[Wait]:
     """Return the waits on the customer as of `at`; `facts` in the order of their dates."""
-    found: list[Wait] = []
+    return [
+        Wait(one.occurred_at, end, span_us(one.occurred_at, end or at), one.by, one.text) for one, end in asked(facts)
+    ]
+
+
+def asked(facts: Iterable[f.TicketFact]) -> Iterator[tuple[f.TicketWaiting, str]]:
+    """Yield each asking of the customer with the instant at which its wait ended ("" = still); `facts` by date."""
     asking: f.TicketWaiting | None = None
     for fact in facts:
         if isinstance(fact, f.TicketWaiting):
             asking = asking or fact
         elif asking is not None and isinstance(fact, (f.TicketMessage, f.TicketResumed, f.TicketResolved)):
-            found.append(_wait(asking, fact.occurred_at, fact.occurred_at))
+            yield asking, fact.occurred_at
             asking = None
     if asking is not None:
-        found.append(_wait(asking, "", at))
-    return found
-
-
-def _wait(asking: f.TicketWaiting, end: str, until: str) -> Wait:
-    return Wait(asking.occurred_at, end, span_us(asking.occurred_at, until), asking.by, asking.text)
+        yield asking, ""
 
 
 def next_responses(facts: Sequence[f.TicketFact], at: str, calendar: Calendar, pauses: Sequence[Wait]) -> list[Cycle]:

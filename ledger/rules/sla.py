@@ -14,9 +14,7 @@ from typing import NamedTuple
 
 from ledger import facts as f
 from ledger.rules import finality, people
-from ledger.rules.responses import CHANNELS as CHANNELS
-from ledger.rules.responses import channel_counts as channel_counts
-from ledger.rules.responses import first_response as first_response
+from ledger.rules.responses import first_response
 
 PRIORITIES = ("low", "medium", "high")
 REMINDER_AGE = timedelta(hours=1)
@@ -92,7 +90,6 @@ class Clock:
     approver: str = ""
     self_approved: str = ""  # who approved an exclusion and is the answering agent: it does not stand
     given_back: bool = False
-    waits: list[tuple[str, str]] = field(default_factory=list)
 
     def verdict(self, at: str) -> str:
         """Return met, breached, open, excluded or none, as of instant `at`: exclusions and revisions applied."""
@@ -222,7 +219,7 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
         case f.TicketAssigned():
             clock.assigned_to = fact.to
         case f.TicketResolved():
-            _end_wait(clock, at)
+            clock.waiting_since = ""
             clock.resolved_at = at
         case f.TicketPrioritised():
             _prioritised(clock, fact, promise)
@@ -231,7 +228,7 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
         case f.TicketPlanUpgraded():
             _upgraded(clock, fact, promise)
         case f.TicketMessage():
-            _end_wait(clock, at)
+            clock.waiting_since = ""
             clock.heard_at = at
         case f.TicketMerged():
             clock.merged_into = fact.into
@@ -240,7 +237,7 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
         case f.TicketWaiting():
             clock.waiting_since = clock.waiting_since or at
         case f.TicketResumed():
-            _end_wait(clock, at)
+            clock.waiting_since = ""
             clock.heard_at = at
         case f.TicketReopened():
             clock.resolved_at = ""
@@ -257,12 +254,6 @@ def _excluded(clock: Clock, fact: f.TicketExcluded) -> None:
         clock.self_approved = fact.approver
     else:
         clock.excluded, clock.approver = fact.reason or "excluded", fact.approver
-
-
-def _end_wait(clock: Clock, at: str) -> None:
-    if clock.waiting_since:
-        clock.waits.append((clock.waiting_since, at))
-        clock.waiting_since = ""
 
 
 def _still_runs(clock: Clock, at: str) -> bool:

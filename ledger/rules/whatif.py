@@ -9,10 +9,12 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 
 from ledger import facts as f
 from ledger.rules.calendars import Calendar
 from ledger.rules.instants import from_iso
+from ledger.rules.measures import asked
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -62,15 +64,7 @@ class Counter:
 
 def pauses(facts: Sequence[f.TicketFact]) -> list[tuple[str, str]]:
     """Return the waits on the customer that facts tell of, half-open, in order; ("…", "") is one that still lasts."""
-    found: list[tuple[str, str]] = []
-    since = ""
-    for fact in sorted(facts, key=lambda fact: fact.occurred_at):
-        if isinstance(fact, f.TicketWaiting):
-            since = since or fact.occurred_at
-        elif since and isinstance(fact, f.TicketMessage | f.TicketResumed | f.TicketResolved):
-            found.append((since, fact.occurred_at))
-            since = ""
-    return [*found, (since, "")] if since else found
+    return [(one.occurred_at, end) for one, end in asked(sorted(facts, key=attrgetter("occurred_at")))]
 
 
 def paused_due(calendar: Calendar, start: str, limit_us: int, waits: Sequence[tuple[str, str]]) -> datetime | None:
