@@ -14,6 +14,7 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from ledger import facts as f
+from ledger import policies
 from ledger.catalogue import Catalogue
 from ledger.errors import NotFound, Refused
 from ledger.explaining_answer import told_of
@@ -43,10 +44,7 @@ class PolicyOf:
         opened = self._opened
         if opened.due_at and (level, priority) == (opened.level, opened.priority):
             return opened.limit_us, opened.calendar
-        if opened.policy:
-            target = self._catalogue.target_of(opened.policy, level, priority, self.day)
-        else:
-            target = self._catalogue.target(level, priority, self.day, opened.occurred_at)
+        target = policies.target_of(self._catalogue, opened, opened.policy, level, priority)
         return target.limit_us, target.calendar
 
     def calendar(self, reference: str) -> Calendar:
@@ -129,7 +127,7 @@ def _own(case: Ticket) -> set[str]:
 
 
 def canonical(answer: Mapping[str, Any]) -> bytes:
-    """Return the canonical JSON of an explanation, without its hash and its words."""
+    """Return the canonical JSON of an explanation, without what its hash does not cover (`UNHASHED`)."""
     kept = {name: value for name, value in answer.items() if name not in UNHASHED}
     return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
 

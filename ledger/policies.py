@@ -40,11 +40,14 @@ def current(store: Store, known: Catalogue) -> Catalogue:
 
 def target(catalogue: Catalogue, clock: sla.Clock, level: str, priority: str) -> Target:
     """Return what the policy that governs a case for life promises a level and priority."""
-    opened = clock.opened
+    return target_of(catalogue, clock.opened, clock.policy, level, priority)
+
+
+def target_of(catalogue: Catalogue, opened: f.TicketOpened, named: str, level: str, priority: str) -> Target:
+    """Return what the policy version `named` promises a case; where none is named it is the one of its opening."""
     day = local_day(opened.occurred_at, opened.zone)
-    # While it has no target no policy is named: it is the one of its opening.
-    named = clock.policy or catalogue.target(level, priority, day, opened.occurred_at).policy
-    return catalogue.target_of(named, level, priority, day)
+    version = named or catalogue.target(level, priority, day, opened.occurred_at).policy
+    return catalogue.target_of(version, level, priority, day)
 
 
 class Governing:

@@ -121,14 +121,14 @@ def _summary(cases: Sequence[Row], now: str, lang: str) -> str:
     if not rows:
         none = "monthly_no_targets" if cases else "monthly_none"
         return _section("monthly_summary", lang, f"<p>{escape(text(none, lang))}</p>")
-    lines = [_figures(word("level", row["level"], lang), row, lang) for row in rows]
-    lines.append(_figures(text("label_totals", lang), totals(cells), lang))
+    lines = [_figures(word("level", row["level"], lang), row) for row in rows]
+    lines.append(_figures(text("label_totals", lang), totals(cells)))
     names = ["level", *_FIGURES.values()]
     bars = "\n".join(_bar(word("level", row["level"], lang), row, lang) for row in rows)
     return _section("monthly_summary", lang, f"{_rows(names, lines, lang)}\n{bars}")
 
 
-def _figures(name: str, row: Row, lang: str) -> str:
+def _figures(name: str, row: Row) -> str:
     shown = readable(row)
     values = [shown[column] for column in _FIGURES]
     cells = "".join(f'<td class="number">{_or_dash(value)}</td>' for value in values)

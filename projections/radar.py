@@ -20,6 +20,7 @@ from ledger.catalogue import Catalogue
 from ledger.rules import sla
 from ledger.rules.instants import from_iso, show
 from ledger.rules.responses import first_response
+from ledger.rules.segments import span_us
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import Store
 from ledger.texts import text
@@ -167,8 +168,7 @@ def _marks(values: Sized) -> str:
 
 
 def _soon(line: Line) -> bool:
-    took = from_iso(line.responded_at) - from_iso(line.opened_at)
-    return took.total_seconds() < 60
+    return span_us(line.opened_at, line.responded_at) < SECONDS_US
 
 
 def _cases(store: Store, streams: Sequence[str], policy: Catalogue, head: int) -> Iterator[Case]:
@@ -237,9 +237,8 @@ def _answered(case: Case) -> Iterator[Act]:
     yield from _dated_back(case, first, recorded_at, clock.due_at)
     if not isinstance(first, f.TicketResponded) or first.via:
         return
-    took = from_iso(first.occurred_at) - from_iso(clock.opened.occurred_at)
     later = any(_contact(fact) for fact in facts if fact is not first and fact.occurred_at >= first.occurred_at)
-    if took.total_seconds() < 60 and not later:
+    if span_us(clock.opened.occurred_at, first.occurred_at) < SECONDS_US and not later:
         yield _act("quick_answer", first)
 
 

@@ -113,5 +113,6 @@ def _folded(moved: Moved, outcome: Outcome, scope: Scope) -> None:
 
 
 def moved_terms(moved: Moved, clock: Clock, policy: Policy) -> Terms:
+    """Return what `policy` promises a case folded under it; one that left compliance: what it began with."""
     level, priority = clock.verdict_level or clock.first_limit[0], clock.verdict_priority or clock.first_limit[1]
     return policy.terms(moved.policy, level, priority, moved.day)
