@@ -13,7 +13,8 @@ from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record
 from ledger.errors import Malformed
 from ledger.texts import text
-from projections.exports import percent, to_csv, to_xlsx
+from projections.compliance import percent
+from projections.exports import to_csv, to_xlsx
 from projections.radar import COLUMNS, look, shown
 
 

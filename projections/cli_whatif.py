@@ -130,12 +130,12 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
     if several:
         click.echo(f"\n{label('scenario', lang)}: {scenario['scenario']}")
     rows = [{"level": row["level"], "priority": row["priority"], **_sides(row)} for row in scenario["rows"]]
-    show_rows([*rows, {"level": "=", "priority": "", **_sides(scenario["totals"])}], lang)
+    show_rows([*rows, {"level": text("label_totals", lang), "priority": "", **_sides(scenario["totals"])}], lang)
     for warning in scenario["warnings"]:
         years = ", ".join(map(str, warning["years"]))
         click.echo("\n" + text(warning["code"], lang, calendar=warning["calendar"], years=years))
     for number, aim in enumerate(scenario.get("aims", ())):
-        line = text("whatif_aim" if aim["limit"] else "whatif_aim_none", lang, **aim)
+        line = text(_aimed(aim), lang, **aim)
         click.echo(line if number else f"\n{line}")
     if not scenario["flips_total"]:
         click.echo("\n" + text("whatif_no_flips", lang))
@@ -148,6 +148,13 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
     for flip in scenario["flips"]:
         for side in flip.get("explained", {}).values():
             click.echo("\n" + "\n".join([*side["words"][lang], text("explain_hash", lang, hash=side["hash"])]))
+
+
+def _aimed(aim: Answer) -> str:
+    """Return the key of the sentence that tells what a search for a limit found."""
+    if aim["limit"]:
+        return "whatif_aim"
+    return "whatif_aim_none" if aim["decided"] else "whatif_aim_undecided"
 
 
 def _sides(row: Answer) -> Answer:

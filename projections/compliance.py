@@ -203,6 +203,11 @@ def without_times(row: Row) -> Row:
     return {name: value for name, value in row.items() if name not in _PERCENTILES}
 
 
+def percent(hundredths: int) -> str:
+    """Return hundredths of a per cent as text with two decimals: 9750 is 97.50."""
+    return f"{hundredths // 100}.{hundredths % 100:02d}"
+
+
 def basis_points(met: int, breached: int) -> int | None:
     """Return the share met in hundredths of a per cent, None of nothing. Cut off: 100.00 means that none was late."""
     return met * 10_000 // (met + breached) if met + breached else None

@@ -15,7 +15,7 @@ import xlsxwriter
 from ledger.cli_show import label
 from ledger.texts import table, text
 from projections.breaches import WHY_LINES
-from projections.compliance import MEASURES
+from projections.compliance import MEASURES, percent
 
 Row = dict[str, Any]
 _SECOND = 1_000_000
@@ -30,11 +30,6 @@ def duration(us: int) -> str:
     """Return microseconds as h:mm:ss, rounded up: what took a moment longer than a minute took 0:01:01."""
     seconds = _seconds(us)
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
-
-
-def percent(hundredths: int) -> str:
-    """Return hundredths of a per cent as text with two decimals: 9750 is 97.50."""
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
 
 
 def with_totals(answer: Mapping[str, Any], word: str) -> list[Row]:

@@ -22,7 +22,7 @@ from projections.whatif_cases import Group, Moved, Scope, read, verdict
 from projections.whatif_count import Counts, Outcome, counts_before, evaluate, judged
 from projections.whatif_explained import explain_flips
 from projections.whatif_policy import Policy, Terms
-from projections.whatif_search import Search
+from projections.whatif_search import Search, share_of
 
 Answer = dict[str, Any]
 VERDICTS = ("met", "breached", "open", "excluded")
@@ -75,21 +75,24 @@ def _scenarios(values: Answer) -> list[Scenario]:
     if "scenarios" not in values:
         return [Scenario("what-if", **own)]
     for name, value in own.items():
-        raise Malformed(name, str(value), "remedy_one_or_many")
+        raise Malformed(name, _named(value), "remedy_one_or_many")
     several: list[Scenario] = values["scenarios"]
     return several
+
+
+def _named(value: Any) -> str:
+    """Return what a field names, as it is written: cells, calendars or dates."""
+    if isinstance(value, (str, bool)):
+        return str(value)
+    return ", ".join("/".join(one) if isinstance(one, tuple) else str(one) for one in value)
 
 
 # --- as it is told --------------------------------------------------------------------------------------------
 
 
 def share(counts: Tally[str]) -> str | None:
-    """Return met of met and breached in per cent, cut to hundredths: 100.00 only where none was breached."""
-    decided = counts["met"] + counts["breached"]
-    if not decided:
-        return None
-    hundredths = counts["met"] * 10_000 // decided
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+    """Return met of met and breached in per cent, as `share_of` does."""
+    return share_of(counts["met"], counts["met"] + counts["breached"])
 
 
 def _figures(counts: Tally[str]) -> Answer:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ledger.scenarios import Cell, show_limit
+from projections.compliance import percent
 from projections.whatif_cases import Cases, Group, Scope
 from projections.whatif_count import clock_under, judged, terms_of
 from projections.whatif_policy import Policy
@@ -65,10 +66,10 @@ class Search:
         None may. Where raises tie cells together a longer limit may give less: then it need not be the shortest one.
         """
         low, high = 0, _MOST_SECONDS
-        found: dict[str, Any] = {"for": "/".join(cell), "aim": _percent(aim), "limit": None, "limit_seconds": None}
+        found: dict[str, Any] = {"for": "/".join(cell), "aim": percent(aim), "limit": None, "limit_seconds": None}
         if not self._reached(cell, high, aim):
             met, decided = self.share(cell, high)
-            return {**found, "share": _share(met, decided), "met": met, "decided": decided}
+            return {**found, "share": share_of(met, decided), "met": met, "decided": decided}
         while high - low > 1:
             middle = (low + high) // 2
             if self._reached(cell, middle, aim):
@@ -77,7 +78,7 @@ class Search:
                 low = middle
         met, decided = self.share(cell, high)
         found |= {"limit": show_limit(high * _SECOND), "limit_seconds": high}
-        return {**found, "share": _share(met, decided), "met": met, "decided": decided}
+        return {**found, "share": share_of(met, decided), "met": met, "decided": decided}
 
     def _reached(self, cell: Cell, seconds: int, aim: int) -> bool:
         met, decided = self.share(cell, seconds)
@@ -89,7 +90,9 @@ class Search:
             {
                 "level": cell[0],
                 "priority": cell[1],
-                "points": [{"limit_seconds": seconds, "share": _share(*self.share(cell, seconds))} for seconds in GRID],
+                "points": [
+                    {"limit_seconds": seconds, "share": share_of(*self.share(cell, seconds))} for seconds in GRID
+                ],
             }
             for cell in cells
         ]
@@ -111,9 +114,6 @@ class Search:
         return part
 
 
-def _share(met: int, decided: int) -> str | None:
-    return _percent(met * 10_000 // decided) if decided else None
-
-
-def _percent(hundredths: int) -> str:
-    return f"{hundredths // 100}.{hundredths % 100:02d}"
+def share_of(met: int, decided: int) -> str | None:
+    """Return the share met in per cent, cut to hundredths: 100.00 only where all are; None where none is decided."""
+    return percent(met * 10_000 // decided) if decided else None

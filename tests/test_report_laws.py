@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Conflict, NotFound, Refused
-from projections.compliance import VERDICTS, basis_points
-from projections.exports import percent, to_csv, to_xlsx
+from projections.compliance import VERDICTS, basis_points, percent
+from projections.exports import to_csv, to_xlsx
 from projections.percentiles import nearest_rank
 from projections.whatif import share
 from tests.given import BEATRIZ, Desk

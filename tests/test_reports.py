@@ -25,8 +25,8 @@ from ledger.cli import assemble
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Conflict, Refused
 from ledger.rules.instants import from_iso, to_iso
-from projections.compliance import VERDICTS, basis_points
-from projections.exports import duration, percent, to_csv, to_xlsx
+from projections.compliance import VERDICTS, basis_points, percent
+from projections.exports import duration, to_csv, to_xlsx
 from projections.monthly import monthly
 from projections.percentiles import nearest_rank
 from tests.given import ANA, BEATRIZ, CAFETALERA, FERRETERIA, LUIS, PANADERIA, Desk, when

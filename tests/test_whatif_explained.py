@@ -15,6 +15,7 @@ from openapi_schema_validator import OAS31Validator
 
 from ledger.cli import assemble
 from ledger.drawing import draw
+from ledger.errors import Malformed
 from ledger.explaining import digest, explanation
 from ledger.rules.calendars import Calendar
 from ledger.scenarios import parse_scenario
@@ -255,13 +256,34 @@ def test_over_http_and_on_the_command_line(store_url: str, tmp_path: Path) -> No
     for side in sides.values():
         for line in side["words"]["es_GT"][:3]:
             assert line in shown
+    assert "\n  total " in shown
+    assert "Cambia un caso (1 de cumplido a incumplido); mostrados: 1." in shown
     chart = tmp_path / "chart.svg"
     drawn = CliRunner().invoke(assemble("es_GT"), [*words, "--chart", str(chart)], catch_exceptions=False).output
     assert str(chart) in drawn
     assert "<title>1h: " in chart.read_text("utf-8"), "the dot stands at the scenario's limit"
     nowhere = CliRunner().invoke(assemble("es_GT"), [*words, "--chart", str(tmp_path / "no" / "x.svg")])
     assert getattr(nowhere.exception, "code", "") == "malformed"
+    both = CliRunner().invoke(assemble("es_GT"), [*words, "--scenario", "b:calendar=gt-business"]).exception
+    assert isinstance(both, Malformed)
+    assert both.message("en").startswith("Field 'limits' is not valid (basic/low): ")
     told = json.loads(CliRunner().invoke(assemble("es_GT"), [*words, "--json"], catch_exceptions=False).output)
     assert told["scenarios"][0]["flips"][0]["explained"]["after"]["under"]["limits"] == {"basic/low": "1h"}
     desk.close()
     office.close()
+
+
+def test_a_limit_is_not_looked_for_where_nothing_is_decided(sqlite_url: str) -> None:
+    """An excluded case and an open one are neither met nor breached under any limit: no share is told of them."""
+    desk = Desk(sqlite_url)
+    desk.at("2026-03-02 09:00").sell()
+    for ticket, priority in (("T-OUT", "high"), ("T-OPEN", "low"), ("T-MET", "medium")):
+        desk.ticket(ticket=ticket, priority=priority)
+    desk.at("2026-03-02 09:30")
+    desk.do("ticket.exclude", ticket="T-OUT", by=BEATRIZ, reason="prueba")
+    desk.do("ticket.respond", ticket="T-MET", by=ANA)
+    desk.close()
+    words = ["--database", sqlite_url, "--lang", "en", "sla", "what-if", "--limit", "basic/low=2h", "--aim", "100"]
+    shown = CliRunner().invoke(assemble("en"), words, catch_exceptions=False).output
+    assert "basic/high: it has neither met nor breached cases" in shown
+    assert "None" not in shown
