@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from ledger import cli_show
 from ledger.cli import assemble, main
+from ledger.cli_show import label
 from ledger.errors import Malformed, Refused
+from ledger.texts import table
 
 
 def run(folder: Path, *words: str, lang: str = "en") -> str:
@@ -54,6 +57,39 @@ def test_a_history_does_not_ask_after_what_nobody_gave(tmp_path: Path) -> None:
     assert "?" not in told
     assert "?" not in run(tmp_path, "history", "C-1")
     assert "Account opened: Dos (NIT 1234-5)" in run(tmp_path, "history", "C-2")
+
+
+def test_every_heading_has_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A heading without words is told by its name in the answer, which is English."""
+    run(tmp_path, "migrate", "--test-clock")
+    run(tmp_path, "account", "open", "C-1", "--name", "Uno")
+    run(tmp_path, "plan", "purchase", "C-1", "--level", "basic", "--term", "monthly", "--channel", "web")
+    run(tmp_path, "payment", "record", "C-1", "--amount", "250.00", "--method", "deposit", "--reference", "D-1")
+    run(tmp_path, "ticket", "open", "C-1", "T-1", "--request", "general", "--priority", "low")
+    run(tmp_path, "ticket", "respond", "T-1")
+    asked: set[str] = set()
+
+    def told(name: str, lang: str) -> str:
+        asked.add(name)
+        return label(name, lang)
+
+    monkeypatch.setattr(cli_show, "label", told)
+    for command in (
+        *("status", "balance C-1", "billing C-1", "history C-1", "ticket show T-1", "account show C-1"),
+        *(
+            "scheduler once",
+            "projections status",
+            "notices list",
+            "sla queue",
+            "sla radar",
+            "sla what-if --calendar 24x7",
+        ),
+        *("sla report --breaches", "sla report --by level,month,agent,customer,calendar,channel"),
+        *(f"export {kind} {tmp_path / kind}" for kind in ("ocel", "xes")),
+    ):
+        run(tmp_path, *command.split(), lang="es_GT")
+    assert len(asked) > 60
+    assert sorted(name for name in asked if f"label_{name}" not in table()) == []
 
 
 def test_refusals_use_the_readers_words() -> None:
