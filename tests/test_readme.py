@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 import shlex
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -56,11 +58,29 @@ def test_the_readmes_examples_are_what_comes_out(tmp_path: Path, monkeypatch: py
         assert example["output"] == run(url, example["args"], example["lines"])
 
 
-def test_the_readme_names_commands_that_exist() -> None:
-    root = assemble()
-    named = set(re.findall(r"`supportledger ([a-z-]+)", README.read_text("utf-8")))
-    assert named
-    assert named <= set(root.commands)
+def spoken() -> Iterator[tuple[str, list[str]]]:
+    """Yield each command line that a README names, with its words; some leave out `supportledger`."""
+    groups = {name for name, command in assemble().commands.items() if isinstance(command, click.Group)}
+    for file in (README, *(ROOT / f"{name}/README.md" for name in ("api", "ledger", "projections", "scheduler"))):
+        prose = re.sub(r"```.*?```", "", file.read_text("utf-8"), flags=re.DOTALL)
+        for line in re.findall(r"`([^`]+)`", prose):
+            first, *words = line.split() or [""]
+            if first == "supportledger" and words:
+                yield f"{file.relative_to(ROOT)}: {line}", words
+            elif first in groups and words:
+                yield f"{file.relative_to(ROOT)}: {line}", [first, *words]
+
+
+def test_the_readmes_name_commands_and_options_that_exist() -> None:
+    lines = dict(spoken())
+    assert len(lines) > 30
+    for place, words in lines.items():
+        command: click.Command = assemble()
+        while words and isinstance(command, click.Group):
+            assert words[0] in command.commands, place
+            command = command.commands[words.pop(0)]
+        known = {option for one in command.params for option in one.opts + one.secondary_opts} | {"--help"}
+        assert set(re.findall(r"--[a-z-]+", " ".join(words))) <= known, place
 
 
 def write() -> None:
