@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -31,6 +32,7 @@ class Hours:
         self.week = data["week"]
         self.dates = data.get("dates", {})
         self._days: dict[date, Spans] = {}
+        self._around: dict[date, tuple[datetime, datetime, Spans]] = {}
 
     def wall(self, day: date, text: str) -> datetime:
         """Return the instant of a wall time; fold 0 is the first of two, and goes forward over a gap."""
@@ -65,8 +67,10 @@ class Hours:
 
     def within(self, day: date, start: datetime, end: datetime) -> Spans:
         """Return the open spans of the physical time of a local day, between two instants."""
-        first, last = self.wall(day, "00:00"), self.wall(day, "24:00")
-        cut = [(max(opens, first, start), min(closes, last, end)) for opens, closes in self.around(day)]
+        if day not in self._around:
+            self._around[day] = self.wall(day, "00:00"), self.wall(day, "24:00"), self.around(day)
+        first, last, spans = self._around[day]
+        cut = [(max(opens, first, start), min(closes, last, end)) for opens, closes in spans]
         return [span for span in cut if span[0] < span[1]]
 
     def elapsed(self, start: datetime, end: datetime) -> timedelta:
@@ -112,7 +116,12 @@ class Policy:
 
     def due(self, start: datetime, level: str, priority: str) -> datetime:
         """Return when the limit of a level and priority is used up."""
-        return self.hours[level, priority].due(start, self.limits[level, priority])
+        return _due(self.hours[level, priority], start, self.limits[level, priority])
+
+
+@lru_cache(maxsize=1024)  # a case is told again and again
+def _due(hours: Hours, start: datetime, limit: timedelta) -> datetime:
+    return hours.due(start, limit)
 
 
 @dataclass
