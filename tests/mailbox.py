@@ -38,6 +38,14 @@ class Mailbox:
         return [str(mail["Subject"]) for mail in self.mails]
 
 
+class Dies(Mailbox):
+    """A server that takes the mail, and a sender that dies before it can note it."""
+
+    def send(self, mail: EmailMessage) -> None:
+        super().send(mail)
+        raise KeyboardInterrupt
+
+
 class Hooks:
     """A webhook transport that keeps what it gets."""
 

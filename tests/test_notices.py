@@ -19,7 +19,7 @@ from scheduler.mails import render
 from scheduler.outbox import entries, fill, send
 from scheduler.transports import Undelivered
 from tests.given import BEATRIZ, FERRETERIA, PANADERIA, PRICES, iso, local
-from tests.mailbox import BUYER, Mailbox, PostDesk
+from tests.mailbox import BUYER, Dies, Mailbox, PostDesk
 
 
 @pytest.fixture(name="desk")
@@ -445,11 +445,6 @@ def _after(start: str, minutes: int) -> str:
 
 
 def test_a_sender_that_died_is_followed_after_its_claim_by_the_same_message(desk: PostDesk) -> None:
-    class Dies(Mailbox):
-        def send(self, mail: Any) -> None:
-            super().send(mail)
-            raise KeyboardInterrupt
-
     desk.sell()
     desk.contact()
     fill(desk.ledger, desk.projector, desk.now)

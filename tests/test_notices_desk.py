@@ -26,7 +26,7 @@ from scheduler.rows import entries
 from scheduler.transports import Undelivered, desk_of, transports_of
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, when
-from tests.mailbox import SENDER, Mailbox, PostDesk, words
+from tests.mailbox import SENDER, Dies, Mailbox, PostDesk, words
 from tests.test_outbox import Server
 
 DESK = "Mesa <mesa@invex.example>"
@@ -286,14 +286,6 @@ def test_it_says_that_the_office_closes_before(desk: PostDesk) -> None:
 # --- once, and again after a crash -----------------------------------------------------------------------------------
 
 
-class Dies(Mailbox):
-    """A server that takes the mail, and a sender that dies before it can note it."""
-
-    def send(self, mail: Any) -> None:
-        super().send(mail)
-        raise KeyboardInterrupt
-
-
 def test_a_sender_that_died_is_followed_by_the_same_mail_and_new_ones_stand_apart(desk: PostDesk) -> None:
     desk.ticket(FERRETERIA, priority="high", ticket="T")
     desk.ticket(PANADERIA, priority="low", ticket="U")  # both: half at 10:00
@@ -491,7 +483,7 @@ def test_no_address_of_ours_stands_in_the_database_or_in_a_log(
 
 
 def test_a_moved_clock_mails_each_at_its_instant_in_any_number_of_moves(
-    tmp_path: Path, sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LEDGER_MAIL_DESK", DESK)
     monkeypatch.setenv("LEDGER_MAIL_FROM", "INVEX Soporte <soporte@example.com>")

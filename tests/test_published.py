@@ -217,7 +217,7 @@ def test_the_figures_can_be_made_again_from_the_log_alone(desk: Desk) -> None:
     assert (found.rows(), found.totals()) == (fact.figures, fact.totals)
 
 
-def test_thousands_of_cases_fit_into_one_fact(desk: Desk) -> None:
+def test_thousands_of_cases_fit_into_one_fact() -> None:
     """4,580 cases take some 50 KiB; a row of the log may be larger than that by itself."""
     cases = {f"{level}/low/met": [f"Case {n}" for n in range(2290)] for level in ("basic", "advanced")}
     fact = f.ReportPublished(

@@ -11,6 +11,7 @@ import pytest
 
 from ledger.catalogue import load
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
+from tests.sla_desk import opened
 
 DAY = "2026-05-04"
 
@@ -22,10 +23,6 @@ def _desk(sqlite_url: str) -> Iterator[Desk]:
     desk.at(f"{DAY} 08:00").sell(level="advanced").at(f"{DAY} 10:00")
     yield desk
     desk.close()
-
-
-def opened(desk: Desk, priority: str = "low", **given: Any) -> str:
-    return str(desk.ticket(priority=priority, **given)["ticket"])
 
 
 def respond(desk: Desk, ticket: str, at: str = "", **given: Any) -> Any:
