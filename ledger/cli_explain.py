@@ -13,6 +13,7 @@ import click
 
 from ledger.apply import MAX_LINE
 from ledger.cli_context import ledger_of
+from ledger.cli_files import whole_file
 from ledger.commands import QUESTIONS
 from ledger.drawing import draw
 from ledger.errors import LedgerError, Malformed
@@ -41,10 +42,8 @@ def _explain_command() -> click.Command:
         with ledger_of(ctx) as ledger:
             told = ledger.ask("explain", {name: value for name, value in given.items() if value is not None})
         if svg is not None:
-            try:
-                svg.write_text(draw(told, lang), "utf-8")
-            except OSError as error:
-                raise Malformed("svg", str(svg), "remedy_svg", detail=error.strerror or str(error)) from None
+            with whole_file(svg) as sink:
+                sink.write(draw(told, lang).encode())
         if as_json:
             click.echo(json.dumps(told, ensure_ascii=False))
             return
@@ -72,7 +71,7 @@ def _verify_command() -> click.Command:
         url = database or ctx.find_root().params.get("database")
         saved = _saved(file)
         found = verify(saved)
-        if url and found["hash_is_its_own"] and "under" not in saved:  # a supposition is no answer of the log
+        if url and found["hash_is_its_own"] and not found["supposed"]:  # a supposition is no answer of the log
             ctx.obj["settings"] = replace(ctx.obj["settings"], database_url=url)
             with ledger_of(ctx) as ledger:
                 found |= compare(saved, _ask_again(ledger, saved))
@@ -109,7 +108,7 @@ def verify(saved: Answer) -> Answer:
     """Return whether a saved explanation has the hash of its content, and the words of its data."""
     found: Answer = {"ticket": saved["ticket"], "hash": saved["hash"], "hash_found": digest(saved)}
     found["hash_is_its_own"] = found["hash"] == found["hash_found"]
-    found["words_are_its_own"] = True
+    found |= {"words_are_its_own": True, "supposed": "under" in saved}
     if found["hash_is_its_own"]:  # changed data may be anything: then no words can be told from them
         expected = {lang: words(saved, lang) for lang in LANGUAGES}
         if different := first_difference(saved.get("words", expected), expected, "words"):
@@ -144,6 +143,8 @@ def _told(found: Answer, lang: str) -> Iterator[str]:
         yield text("verify_bad", lang, saved=found["hash"], found=found["hash_found"])
         return
     yield text("verify_good", lang)
+    if found["supposed"]:
+        yield text("verify_supposed", lang)
     if not found["words_are_its_own"]:
         yield text("verify_words", lang, place=found["place"])
     if found.get("same_today"):

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from ledger.scenarios import UNNAMED
 from ledger.texts import text
 
 Answer = dict[str, Any]
@@ -84,7 +85,8 @@ def _value(name: str | None, lang: str) -> str:
 
 def _under(told: Answer, lang: str) -> Iterator[str]:
     if under := told.get("under"):
-        yield text("explain_under", lang, scenario=under["scenario"])
+        key = "explain_under_asked" if under["scenario"] == UNNAMED else "explain_under"
+        yield text(key, lang, scenario=under["scenario"])
 
 
 def verdict_lines(told: Answer, lang: str) -> Iterator[str]:

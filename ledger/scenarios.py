@@ -26,6 +26,7 @@ Cell = tuple[str, str]
 CELLS: tuple[Cell, ...] = tuple((level, priority) for level in LEVELS for priority in PRIORITIES)
 PAUSES = ("none", "waiting")
 MOST = 100  # scenarios in one question
+UNNAMED = "what-if"  # the one that a question makes of its own fields
 _LIMIT = re.compile(r"(?=[0-9])(?:([0-9]{1,5})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,8})s)?", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._@-]{0,59}", re.ASCII)
 _MEMBERS = ("limits", "calendars", "holidays", "zone", "pause", "define")

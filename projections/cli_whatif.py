@@ -10,6 +10,7 @@ import click
 
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
+from ledger.cli_files import whole_file
 from ledger.cli_show import label, show_rows
 from ledger.commands_whatif import MOST_FLIPS
 from ledger.errors import Malformed
@@ -72,7 +73,8 @@ def what_if(ctx: click.Context, /, chart: Path | None, as_json: bool, **given: A
         if chart is not None:
             present = _present(ledger)
             rows = [Row(one["scenario"], one["curves"], present | _limits(one)) for one in found["scenarios"]]
-            _write(chart, draw(rows, lang))
+            with whole_file(chart) as sink:
+                sink.write(draw(rows, lang).encode())
     if as_json:
         click.echo(json.dumps(found, ensure_ascii=False))
         return
@@ -117,13 +119,6 @@ def _limits(scenario: Answer) -> dict[tuple[str, str], int]:
     """Return the limits that a scenario changes, in seconds."""
     given = parse_limits(scenario["limits"], "limits") if scenario["limits"] else {}
     return {cell: us // 1_000_000 for cell, us in given.items()}
-
-
-def _write(chart: Path, drawing: str) -> None:
-    try:
-        chart.write_text(drawing, "utf-8")
-    except OSError as error:
-        raise Malformed("chart", str(chart), "remedy_svg", detail=error.strerror or str(error)) from None
 
 
 def _show(scenario: Answer, lang: str, *, several: bool) -> None:

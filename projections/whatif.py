@@ -17,7 +17,7 @@ from ledger.errors import Malformed
 from ledger.rules.instants import show
 from ledger.rules.sla import Clock
 from ledger.rules.subscriptions import FAR
-from ledger.scenarios import CELLS, Cell, Scenario, show_limit
+from ledger.scenarios import CELLS, UNNAMED, Cell, Scenario, show_limit
 from projections.whatif_cases import Group, Moved, Scope, read, verdict
 from projections.whatif_count import Counts, Outcome, counts_before, evaluate, judged
 from projections.whatif_explained import explain_flips
@@ -73,7 +73,7 @@ def _scenarios(values: Answer) -> list[Scenario]:
     }
     own |= {"pause": values["pause"] == "waiting"} if "pause" in values else {}
     if "scenarios" not in values:
-        return [Scenario("what-if", **own)]
+        return [Scenario(UNNAMED, **own)]
     for name, value in own.items():
         raise Malformed(name, _named(value), "remedy_one_or_many")
     several: list[Scenario] = values["scenarios"]

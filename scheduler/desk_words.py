@@ -6,7 +6,7 @@ Each with who it is for, who holds it, until when it is to be answered, what is 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from ledger.catalogue import Catalogue
@@ -15,7 +15,7 @@ from ledger.rules.instants import from_iso, show
 from ledger.texts import text
 from scheduler.mails import Mail, made_of, one_line
 
-_LATE_US = 10 * 60 * 1_000_000  # a warning sent longer after its instant says so
+_LATE = timedelta(minutes=10)  # a warning sent longer after its instant says so
 _SECTIONS = ("overdue", "90", "75", "50")
 
 
@@ -66,7 +66,7 @@ def _lines(case: Case, catalogue: Catalogue, now: str, lang: str) -> Iterator[st
         yield text("desk_merged", lang, ticket=row["merged_into"])
     used = ", ".join(f"{percent} %: {_moment(at, zone, now, lang)}" for percent, at in case.warned)
     late = from_iso(now) - from_iso(case.warned[-1][1])
-    yield text("desk_used_late" if late.total_seconds() * 1_000_000 > _LATE_US else "desk_used", lang, used=used)
+    yield text("desk_used_late" if late > _LATE else "desk_used", lang, used=used)
 
 
 def _time(row: Mapping[str, Any], catalogue: Catalogue, now: str, lang: str) -> Iterator[str]:

@@ -138,6 +138,16 @@ def test_without_a_ledger_only_the_hash_is_checked(cli: Cli, tmp_path: Path) -> 
     assert "same_today" not in found
 
 
+def test_a_supposition_is_checked_by_its_hash_alone(cli: Cli, desk: Desk, tmp_path: Path) -> None:
+    [scenario] = desk.ask("what_if", limits="advanced/low=3h,advanced/high=2h", explain=True)["scenarios"]
+    file = tmp_path / "after.json"
+    file.write_text(json.dumps(scenario["flips"][0]["explained"]["after"]), "utf-8")
+    shown = cli("verify", str(file))
+    assert (shown.exit_code, len(shown.output.splitlines())) == (0, 2)
+    assert "supposition" in shown.output
+    assert "same_today" not in json.loads(cli("verify", str(file), "--json").output)
+
+
 def test_changed_data_and_changed_words_are_found(cli: Cli, tmp_path: Path) -> None:
     shown = cli("verify", saved(cli, tmp_path, late_by_us=1))
     assert shown.exit_code == 1

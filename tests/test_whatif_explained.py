@@ -263,7 +263,7 @@ def test_over_http_and_on_the_command_line(store_url: str, tmp_path: Path) -> No
     assert str(chart) in drawn
     assert "<title>1h: " in chart.read_text("utf-8"), "the dot stands at the scenario's limit"
     nowhere = CliRunner().invoke(assemble("es_GT"), [*words, "--chart", str(tmp_path / "no" / "x.svg")])
-    assert getattr(nowhere.exception, "code", "") == "malformed"
+    assert getattr(nowhere.exception, "code", "") == "export_unwritable"
     both = CliRunner().invoke(assemble("es_GT"), [*words, "--scenario", "b:calendar=gt-business"]).exception
     assert isinstance(both, Malformed)
     assert both.message("en").startswith("Field 'limits' is not valid (basic/low): ")
