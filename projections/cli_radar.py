@@ -12,10 +12,11 @@ from ledger.cli_context import ledger_of
 from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record
 from ledger.errors import Malformed
+from ledger.fields import Month
 from ledger.texts import text
 from projections.compliance import percent
 from projections.exports import to_csv, to_xlsx
-from projections.radar import COLUMNS, look, shown
+from projections.radar import COLUMNS, told
 
 
 @click.command("radar")
@@ -34,10 +35,11 @@ def radar_command(
     if form == "xlsx" and out is None:
         raise Malformed("out", None, "remedy_missing")
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("radar", {} if month is None else {"month": month})
         if form in ("csv", "xlsx"):  # an answer shows the first of each kind, a file has all
-            acts, _answers = look(ledger, answer["month"])
-            answer["cases"] = [shown(act, ledger.catalogue.zone) for act in acts]
+            asked = None if month is None else Month().parse(month, "month")
+            answer = told(ledger, asked, ledger.clock.now(), None)
+        else:
+            answer = ledger.ask("radar", {} if month is None else {"month": month})
     if form == "table":
         show_record({**answer, "note": text("radar_note", lang), "answers": _shares(answer)}, lang, False)
         return

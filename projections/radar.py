@@ -98,8 +98,13 @@ class Case(NamedTuple):
 
 def answer(ledger: Ledger, values: Row, at: str, now: str) -> Row:
     """Answer question `radar`: counts and cases of one month, the present one by default."""
+    return told(ledger, values.get("month"), now, MOST_CASES)
+
+
+def told(ledger: Ledger, month: str | None, now: str, most: int | None) -> Row:
+    """Return counts and cases of one month (YYYY-MM; that of instant `now` by default), at most `most` of each kind."""
     zone = ledger.catalogue.zone
-    month = values.get("month") or local_day(now, zone).isoformat()[:7]
+    month = month or local_day(now, zone).isoformat()[:7]
     acts, answers = look(ledger, month)
     quick = Counter(act.actor for act in acts if act.kind == "quick_answer")
     excluded = Counter((act.actor, act.other) for act in acts if act.kind == "excluded")
@@ -120,7 +125,7 @@ def answer(ledger: Ledger, values: Row, at: str, now: str) -> Row:
             {"agent": agent or None, "approver": approver, "count": count}
             for (agent, approver), count in sorted(excluded.items())
         ],
-        "cases": [shown(act, zone) for kind in KINDS for act in [a for a in acts if a.kind == kind][:MOST_CASES]],
+        "cases": [shown(act, zone) for kind in KINDS for act in [a for a in acts if a.kind == kind][:most]],
     }
 
 
