@@ -10,7 +10,7 @@ from ledger import holidays
 from ledger.rules import explain as rules
 from ledger.rules.instants import show
 from ledger.rules.measures import Cycle
-from ledger.rules.segments import Limit, Segment, Terms
+from ledger.rules.segments import Limit, Segment, Terms, counting
 from ledger.rules.sla import Move
 from ledger.rules.subscriptions import FAR, local_day
 
@@ -155,8 +155,9 @@ def _instant(value: str, zone: str) -> str | None:
 def _unpublished(told: rules.Explanation, terms: Terms) -> list[Answer]:
     """Return the calendars with opening hours that know no holiday of a year which the case touches, with the years."""
     found: dict[str, set[int]] = {}
+    counted = counting(told.limits, told.segments)
     for number, limit in enumerate(told.limits):
-        calendar = terms.calendar(limit.calendar) if limit.calendar else None
+        calendar = terms.calendar(limit.calendar) if limit.calendar and limit in counted else None
         if calendar is None or calendar.always:
             continue
         ends = [one.end for one in told.segments if one.limit == number]

@@ -33,7 +33,12 @@ def words(told: Answer, lang: str) -> list[str]:
         *_others(told, lang),
         *_measured(told, lang),
     ]
-    return [line[0].upper() + line[1:] for line in lines]
+    return [sentence(line) for line in lines]
+
+
+def sentence(line: str) -> str:
+    """Return a line with a capital at its beginning."""
+    return line[:1].upper() + line[1:]
 
 
 def span(us: int, *, up: bool = False) -> str:

@@ -13,7 +13,7 @@ from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed
 from ledger.explaining import explanation
-from ledger.explaining_words import change_lines, rule_lines, verdict_lines
+from ledger.explaining_words import change_lines, rule_lines, sentence, verdict_lines
 from ledger.rules.instants import from_iso, show
 from ledger.store import Recorded
 from ledger.ticket import Ticket, ticket_stream
@@ -101,7 +101,7 @@ def in_columns(row: Row, lang: str) -> Row:
     if "explanation" not in row:
         return row
     told = row["explanation"]
-    parts = (" ".join(lines(told, lang)) for lines in (verdict_lines, rule_lines, change_lines))
-    why: list[Any] = [part[:1].upper() + part[1:] for part in parts]
+    told_lines = (lines(told, lang) for lines in (verdict_lines, rule_lines, change_lines))
+    why: list[Any] = [" ".join(map(sentence, part)) for part in told_lines]
     why += [told["at"], told["known_at"], told["hash"]]
     return {n: v for n, v in row.items() if n != "explanation"} | dict(zip(WHY, why, strict=True))

@@ -19,6 +19,8 @@ _MOST_SECONDS = 366 * 86_400
 # Where a curve is drawn: from five minutes to two weeks, evenly on a logarithmic scale.
 GRID = tuple(sorted({round(300 * (14 * 288) ** (step / 47)) for step in range(48)}))
 
+_TRIED = (1, 60, *GRID, _MOST_SECONDS)  # where an aim is looked for first
+
 
 @dataclass
 class _Sorted:
@@ -63,26 +65,31 @@ class Search:
     def aim(self, cell: Cell, aim: int) -> dict[str, Any]:
         """Return the limit, in whole seconds, that gives `aim` hundredths of a per cent, and a second less does not.
 
-        None may. Where raises tie cells together a longer limit may give less: then it need not be the shortest one.
+        None may: then the figures are those of the best one tried. Raises and upgrades move cases to other cells, so a
+        longer limit may give less: it is looked for from short to long, and need not be the shortest one between two
+        points that are tried.
         """
-        low, high = 0, _MOST_SECONDS
         found: dict[str, Any] = {"for": "/".join(cell), "aim": percent(aim), "limit": None, "limit_seconds": None}
-        if not self._reached(cell, high, aim):
-            met, decided = self.share(cell, high)
+        low, high, best = 0, 0, (0, 0)
+        for high in _TRIED:
+            met, decided = tried = self.share(cell, high)
+            if _reaches(tried, aim):
+                break
+            if not best[1] or met * best[1] > best[0] * decided:
+                best = tried
+            low = high
+        else:
+            met, decided = best
             return {**found, "share": share_of(met, decided), "met": met, "decided": decided}
         while high - low > 1:
             middle = (low + high) // 2
-            if self._reached(cell, middle, aim):
+            if _reaches(self.share(cell, middle), aim):
                 high = middle
             else:
                 low = middle
         met, decided = self.share(cell, high)
         found |= {"limit": show_limit(high * _SECOND), "limit_seconds": high}
         return {**found, "share": share_of(met, decided), "met": met, "decided": decided}
-
-    def _reached(self, cell: Cell, seconds: int, aim: int) -> bool:
-        met, decided = self.share(cell, seconds)
-        return decided > 0 and met * 10_000 >= aim * decided
 
     def curves(self, cells: Sequence[Cell]) -> list[dict[str, Any]]:
         """Return, for each level and priority, the share met over the limit."""
@@ -112,6 +119,12 @@ class Search:
         part.answered.sort()
         part.open.sort()
         return part
+
+
+def _reaches(counts: tuple[int, int], aim: int) -> bool:
+    """Whether met of decided is at least `aim` hundredths of a per cent; nothing decided reaches nothing."""
+    met, decided = counts
+    return decided > 0 and met * 10_000 >= aim * decided
 
 
 def share_of(met: int, decided: int) -> str | None:

@@ -287,3 +287,36 @@ def test_a_limit_is_not_looked_for_where_nothing_is_decided(sqlite_url: str) -> 
     shown = CliRunner().invoke(assemble("en"), words, catch_exceptions=False).output
     assert "basic/high: it has neither met nor breached cases" in shown
     assert "None" not in shown
+
+
+def test_an_aim_is_found_though_a_longer_limit_hands_its_cases_to_another_cell(desk: Desk) -> None:
+    """Raised at nine, answered at ten: with a long limit for `high` the low one governs, and `high` has no case."""
+    desk.at("2026-05-04 08:00").sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-05-04 09:00").do("ticket.prioritise", ticket=number, priority="high", reason="urge", by=ANA)
+    desk.at("2026-05-04 10:00").do("ticket.respond", ticket=number, by=ANA)
+    [found] = desk.ask("what_if", aim="95")["scenarios"]
+    [aim] = found["aims"]
+    assert (aim["for"], aim["limit_seconds"], aim["share"], aim["decided"]) == ("basic/high", 3601, "100.00", 1)
+    late = desk.ticket(priority="medium")["ticket"]
+    desk.at("2026-05-06 10:00")
+    aims = {one["for"]: one for one in desk.ask("what_if", aim="95")["scenarios"][0]["aims"]}
+    unanswered = aims["basic/medium"]  # breached or open: never met
+    assert (unanswered["limit"], unanswered["share"], unanswered["decided"]) == (None, "0.00", 1), late
+
+
+def test_a_calendar_that_was_overtaken_without_counting_is_not_spoken_of(desk: Desk) -> None:
+    """Raised into opening hours, then out of compliance and back to its first due: those hours never counted."""
+    desk.at("2026-05-04 08:00").do(
+        "calendar.assign", level="basic", priority="high", calendar="gt-business", by=BEATRIZ
+    )
+    desk.sell()
+    number = desk.ticket()["ticket"]
+    desk.at("2026-05-04 08:30").do("ticket.prioritise", ticket=number, priority="high", reason="urge", by=ANA)
+    raised = desk.ask("explain", ticket=number)
+    assert [one["calendar"] for one in raised["unpublished"]] == ["gt-business@1"]
+    desk.at("2026-05-04 09:00").do("ticket.reclassify", ticket=number, request="administrative", reason="x", by=ANA)
+    desk.do("ticket.reclassify", ticket=number, request="general", reason="x", by=ANA)
+    told = desk.ask("explain", ticket=number)
+    assert (told["calendar"], told["unpublished"]) == ("24x7@1", [])
+    assert [one["of"] for one in told["counterfactuals"] if one["kind"] == "calendar"] == ["gt-business@1"]

@@ -18,7 +18,7 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.instants import to_iso
 from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
 from ledger.rules.responses import first_response, responses
-from ledger.rules.segments import Limit, Segment, Terms, limits, segments, span_us
+from ledger.rules.segments import Limit, Segment, Terms, counting, limits, segments, span_us
 from ledger.rules.subscriptions import FAR
 from ledger.rules.whatif import paused_due, pauses
 
@@ -98,8 +98,7 @@ def explain(
     if clock is None:
         return None
     known = _known(facts, recorded, at)
-    count = len(known) - len(clock.late)
-    standing = [fact for fact, _when in known[:count]]  # what the verdict stands on
+    standing = [fact for fact, _when in known[: len(known) - len(clock.late)]]  # what the verdict stands on
     everything = sorted((fact for fact, _when in known), key=_date)
     causes, found = _causes(clock, standing), limits(clock, standing, terms, promised=pausing is None)
     stops = pauses(standing) if pausing else ()
@@ -108,7 +107,7 @@ def explain(
     governing = found[-1] if found and found[-1].calendar else None
     used = sum(one.us for one in cut if one.counted and one.start >= governing.start) if governing else 0
     calendar, asked_of_them = _calendar(clock, governing, terms), waits(everything, at)
-    reached = clock.counted_at or at
+    reached, tried = clock.counted_at or at, _but_used(alternatives, counting(found, cut))
     return Explanation(
         clock=clock,
         at=at,
@@ -126,8 +125,8 @@ def explain(
         early_us=_beyond(reached, clock.due_at),
         reproduced=governing is None or _due(terms, governing, stops) == clock.due_at,
         causes=causes,
-        late=[Late(fact, when) for fact, when in known[count:] if _could_matter(fact, clock, everything)],
-        others=list(_others(clock, causes, standing, known, at, terms, _but_used(alternatives, found), pausing)),
+        late=[Late(fact, when) for fact, when in known[len(standing) :] if _could_matter(fact, clock, everything)],
+        others=list(_others(clock, causes, standing, known, at, terms, tried, pausing)),
         exclusion=_exclusion(clock, standing),
         revision=_last(everything, f.TicketRevised),
         response=first_response(sorted(standing, key=_date), clock.opened.priority),

@@ -156,6 +156,12 @@ def _piece(start: str, end: str, number: int, found: Sequence[Limit], terms: Ter
         yield Segment(to_iso(since), to_iso(until), us, why == OPEN, why, day, reference, number)
 
 
+def counting(found: Sequence[Limit], cut: Sequence[Segment]) -> list[Limit]:
+    """Return the limits that some segment was told by, and the last one: others were overtaken without counting."""
+    told = {one.limit for one in cut} | {len(found) - 1}
+    return [limit for number, limit in enumerate(found) if number in told]
+
+
 def span_us(start: str, end: str) -> int:
     """Return the physical microseconds from one canonical instant to another."""
     return (from_iso(end) - from_iso(start)) // _MICROSECOND
