@@ -10,7 +10,9 @@ from typing import Any
 
 from flask import current_app, g, request
 
+from api.knocking import Knocking
 from api.refusals import Unauthorised
+from api.token_use import TokenUse
 from ledger import tokens
 from ledger.application import Caller, Ledger
 from ledger.catalogue import load
@@ -33,6 +35,8 @@ class Services:
     _made: tuple[int, Ledger, Projector] | None = None
     _lock: Any = field(default_factory=threading.Lock)
     _callers: dict[str, tuple[float, Caller]] = field(default_factory=dict)
+    _use: TokenUse = field(default_factory=TokenUse)
+    knocking: Knocking = field(default_factory=Knocking)
 
     def _get(self) -> tuple[int, Ledger, Projector]:
         made = self._made
@@ -56,23 +60,30 @@ class Services:
         """The projector of this process."""
         return self._get()[2]
 
-    def caller(self, secret: str) -> Caller | None:
-        """Return who a token speaks for; a good one is remembered for two seconds, so revoking works soon."""
+    def caller(self, secret: str, address: str) -> Caller | None:
+        """Return who a token speaks for; a good one is remembered for two seconds, so revoking works soon.
+
+        A bad one is counted for its `address`: TooManyBadTokens when that has sent too many.
+        """
         now = time.monotonic()
         known = self._callers.get(secret)
         if known is not None and known[0] > now:
             return known[1]
+        self.knocking.check(address, secret, self.ledger.store)
         found = tokens.caller(self.ledger.store, secret)
-        if found is not None:
-            if len(self._callers) >= _KNOWN_TOKENS:
-                self._callers.clear()
-            self._callers[secret] = (now + _TOKEN_SECONDS, found)
-        else:
+        if found is None:
             self._callers.pop(secret, None)
+            self.knocking.bad(address)
+            return None
+        if len(self._callers) >= _KNOWN_TOKENS:
+            self._callers.clear()
+        self._callers[secret] = (now + _TOKEN_SECONDS, found)
+        self._use.note(self.ledger.store, secret)
         return found
 
     def close(self) -> None:
         """Close what this process has opened."""
+        self._use.close()
         made, self._made = self._made, None
         if made is not None and made[0] == os.getpid():
             made[2].close()
@@ -95,7 +106,7 @@ def identify() -> None:
     scheme, _, secret = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not secret.strip():
         raise Unauthorised("token_missing")
-    found = services().caller(secret.strip())
+    found = services().caller(secret.strip(), request.remote_addr or "")
     if found is None:
         raise Unauthorised("token_unknown")
     g.caller = found

@@ -47,6 +47,7 @@ _MEANINGS = {
     "413": "The body is over 256 KiB",
     "415": "The body is not application/json",
     "422": "Fields are missing, unknown or wrong: `errors` points to each",
+    "429": "This address sent too many bad tokens: wait as long as Retry-After says",
     "500": "Our mistake; the server's log has it under request_id",
     "503": "The store cannot serve now, or is behind: see Retry-After",
 }
@@ -66,10 +67,11 @@ _EXAMPLES: dict[str, tuple[str, Node]] = {
             "errors": [{"pointer": "#/amount", "in": "body", "name": "amount", "value": "1.005", "detail": "…"}],
         },
     ),
+    "429": ("too_many_bad_tokens", {"seconds": 42}),
     "500": ("internal_error", {}),
     "503": ("behind", {"name": "log", "position": 41, "wanted": 42}),
 }
-_ASKING = ("401", "403", "404", "422", "500", "503")
+_ASKING = ("401", "403", "404", "422", "429", "500", "503")
 _DOING = ("400", *_ASKING[:3], "409", "413", "415", *_ASKING[3:])
 
 
@@ -162,7 +164,7 @@ def _problem(status: str) -> Node:
     found: Node = {"description": _MEANINGS[status], "content": {"application/problem+json": content}}
     if status == "401":
         found["headers"] = {"WWW-Authenticate": _header("Bearer")}
-    if status == "503":
+    if status in ("429", "503"):
         found["headers"] = {"Retry-After": _header("Seconds")}
     return found
 

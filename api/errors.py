@@ -12,7 +12,7 @@ from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
 from api.context import lang
-from api.refusals import Unacceptable, Unauthorised, Unreadable
+from api.refusals import TooManyBadTokens, Unacceptable, Unauthorised, Unreadable
 from ledger.errors import Conflict, LedgerError, Malformed, NotFound, Refused, Unavailable
 from ledger.texts import table, text
 
@@ -35,6 +35,8 @@ def status_of(error: LedgerError) -> int:
     """Return the HTTP status of a refusal."""
     if isinstance(error, Unauthorised):
         return 401
+    if isinstance(error, TooManyBadTokens):
+        return 429
     if isinstance(error, NotFound):
         return 404
     if isinstance(error, Unreadable):
@@ -87,6 +89,8 @@ def refused(error: LedgerError) -> Response:
     answer = problem(status, error.code, error.message(lang()), facts)
     if status == 401:
         answer.headers["WWW-Authenticate"] = _challenge(error.code)
+    if status == 429:
+        answer.headers["Retry-After"] = str(error.facts["seconds"])
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer

@@ -12,6 +12,10 @@ class Unauthorised(LedgerError):
     """No token, or one that is not good."""
 
 
+class TooManyBadTokens(LedgerError):
+    """An address sent too many bad tokens; `seconds` until it is listened to again."""
+
+
 class Unreadable(Malformed):
     """The body is no JSON object. `name` is the member where it goes wrong, "" for the body as a whole."""
 

@@ -11,7 +11,8 @@ from ledger.cli_context import ledger_of
 from ledger.cli_show import show_record, show_rows
 from ledger.commands import ROLES
 from ledger.errors import NotFound
-from ledger.fields import Id
+from ledger.fields import Name
+from ledger.rules.instants import show
 
 
 @click.group("token")
@@ -21,15 +22,26 @@ def token_group() -> None:
 
 @token_group.command("create")
 @click.option("--role", type=click.Choice(ROLES), required=True)
-@click.option("--name", help="quién actúa (by) · who acts (by); default: the role")
+@click.option("--name", help="quién actúa · who acts")
+@click.option(
+    "--expires",
+    default=tokens.DEFAULT_EXPIRY,
+    show_default=True,
+    help="hasta cuándo sirve: un lapso (90d) o una fecha · until when it is good: a span (90d) or a date",
+)
+@click.option("--by", default="operator", show_default=True, help="quién la crea · who makes it")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def create(ctx: click.Context, role: str, name: str | None, as_json: bool) -> None:
+def create(ctx: click.Context, role: str, name: str | None, expires: str, by: str, as_json: bool) -> None:
     """Crear una credencial: se muestra una sola vez · create a token: it is shown only once."""
-    owner = Id().parse(name if name is not None else role, "name")
+    owner, maker = Name().parse(name if name is not None else role, "name"), Name().parse(by, "by")
+    now = tokens.machine_now()
     with ledger_of(ctx) as ledger:
-        secret = tokens.create(ledger.store, role=role, name=owner, now=ledger.clock.now())
-    show_record({"token": secret, "role": role, "name": owner}, ctx.obj["lang"], as_json)
+        zone = ledger.catalogue.zone
+        ends = tokens.expiry(expires, now, zone)
+        secret = tokens.create(ledger.store, role=role, name=owner, now=now, expires_at=ends, created_by=maker)
+    made = {"token": secret, "role": role, "name": owner, "expires_at": show(ends, zone), "created_by": maker}
+    show_record(made, ctx.obj["lang"], as_json)
 
 
 @token_group.command("list")
@@ -37,14 +49,20 @@ def create(ctx: click.Context, role: str, name: str | None, as_json: bool) -> No
 @click.pass_context
 def list_(ctx: click.Context, as_json: bool) -> None:
     """Ver las credenciales (sin su secreto) · list the tokens (without their secret)."""
+    now = tokens.machine_now()
     with ledger_of(ctx) as ledger:
+        zone = ledger.catalogue.zone
         rows = [
             {
                 "prefix": t.prefix,
                 "role": t.role,
                 "name": t.name,
-                "created_at": t.created_at,
-                "revoked_at": t.revoked_at,
+                "state": tokens.state(t, now),
+                "created_at": show(t.created_at, zone),
+                "created_by": t.created_by or None,
+                "expires_at": show(t.expires_at, zone) if t.expires_at else None,
+                "last_used_at": show(t.last_used_at, zone) if t.last_used_at else None,
+                "revoked_at": show(t.revoked_at, zone) if t.revoked_at else None,
             }
             for t in ledger.store.tokens()
         ]
@@ -61,7 +79,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def revoke(ctx: click.Context, prefix: str, as_json: bool) -> None:
     """Anular una credencial por su prefijo · revoke a token by its prefix."""
     with ledger_of(ctx) as ledger:
-        count = ledger.store.revoke_token(prefix, ledger.clock.now())
+        count = ledger.store.revoke_token(prefix, tokens.machine_now())
     if not count:
         raise NotFound("unknown_token", prefix=prefix)
     show_record({"revoked": count, "prefix": prefix}, ctx.obj["lang"], as_json)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ledger.fields import Choice, Field, Id, Instant, Kind, Text
+from ledger.fields import Choice, Field, Id, Instant, Kind, Name, NewId, Text
 from ledger.rules.grants import LEVELS
 
 ROLES = ("agent", "finance", "manager", "operator")
@@ -53,11 +53,12 @@ def may(name: str, kind: Kind) -> Field:
 
 
 ACCOUNT = need("account", Id())
+NEW_ACCOUNT = need("account", NewId())
 LEVEL = Choice(LEVELS)
 AT = may("at", Instant())
 KNOWN_AT = may("known_at", Instant())
 TERM = Choice(("monthly", "yearly"))
 PAY_BY = Choice(("manual", "card"))
 CHANNEL = Choice(("web", "salesperson", "licence"))
-APPROVER = may("approver", Id())
+APPROVER = may("approver", Name())
 REFERENCE = Text(100)

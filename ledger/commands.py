@@ -16,6 +16,7 @@ from ledger.command import (
     LEVEL,
     MANAGERS,
     MONEY,
+    NEW_ACCOUNT,
     PAY_BY,
     REFERENCE,
     ROLES,
@@ -30,7 +31,7 @@ from ledger.commands_explain import EXPLAIN_QUESTIONS
 from ledger.commands_queue import QUEUE_QUESTIONS
 from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
 from ledger.commands_whatif import WHATIF_QUESTIONS
-from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Text, Whole, Zone
+from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Name, NewId, Text, Whole, Zone
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.responses import CHANNELS
 from ledger.rules.sla import PRIORITIES
@@ -49,7 +50,7 @@ TEXT = may("text", Text(4000, blank=True, lines=True))
 # What every command may carry beside its own fields. HTTP takes `by`, `role` and `key` from token and header.
 COMMON = (
     AT,
-    may("by", Id()),
+    may("by", Name()),
     may("role", Choice(ROLES)),
     may("reason", Text(500)),
     may("key", Text(200)),
@@ -62,7 +63,7 @@ COMMANDS = {
         Command(
             "account.open",
             (
-                ACCOUNT,
+                NEW_ACCOUNT,
                 need("name", Text(200)),
                 may("nit", Text(20)),
                 may("address", Text(300)),
@@ -130,7 +131,7 @@ COMMANDS = {
             "ticket.open",
             (
                 ACCOUNT,
-                TICKET,
+                need("ticket", NewId()),
                 need("request", REQUEST),
                 may("product", Text(100)),
                 need("priority", PRIORITY),
@@ -163,7 +164,7 @@ COMMANDS = {
             AGENTS,
             "/tickets/{ticket}/priorities",
         ),
-        Command("ticket.assign", (TICKET, need("to", Id())), AGENTS, "/tickets/{ticket}/assignments"),
+        Command("ticket.assign", (TICKET, need("to", Name())), AGENTS, "/tickets/{ticket}/assignments"),
         Command(
             "ticket.reclassify",
             (TICKET, need("request", REQUEST)),

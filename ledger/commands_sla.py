@@ -16,7 +16,7 @@ from ledger.command import (
     may,
     need,
 )
-from ledger.fields import Choice, Date, Flag, Id, Month, Names, Since, Text, Whole
+from ledger.fields import Choice, Date, Flag, Id, Month, Names, NewId, Since, Text, Whole
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.sla import PRIORITIES
 
@@ -32,7 +32,7 @@ SLA_COMMANDS = (
         "ticket.split",
         (
             _TICKET,
-            need("new", Id()),
+            need("new", NewId()),
             need("request", Choice(REQUESTS)),
             need("priority", Choice(PRIORITIES)),
             may("grant", Text(100)),

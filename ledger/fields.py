@@ -21,6 +21,11 @@ from ledger.rules.money import CURRENCIES, parse_amount
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
+# What a new id is written with: printable ASCII but for what parts a URL, and the letters of European languages in
+# Latin script, less those that are read as another letter (dotless i, long s, letters with a dot or a quote beside).
+_NEW = r"[!$&'()*+,\-.0-9:;=@A-Z\[\]^_`a-z{|}~\"<>À-ÖØ-öø-İĴ-ķĹ-ľŁ-ňŊ-ž]"
+_NEW_ID = re.compile(f"(?!\\.+$){_NEW}(?:(?:{_NEW}| (?! )){{0,62}}{_NEW})?")
+_ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 
 
 class Kind(ABC):
@@ -75,6 +80,41 @@ class Id(Kind):
 
     def schema(self) -> dict[str, Any]:
         return {"type": "string", "minLength": 1, "maxLength": 64}
+
+
+@dataclass(frozen=True)
+class NewId(Id):
+    """An id where it is made: no two look alike, and none is another path in a URL (DOMAIN.md, "Approvals").
+
+    Latin letters, digits and ASCII signs; no `.` or `..`, no sign without width, no mark of direction, no letter of
+    another script. What is recorded already goes on being asked for as an `Id`.
+    """
+
+    def parse(self, value: Any, field: str) -> str:
+        text = super().parse(value, field)
+        if _NEW_ID.fullmatch(text) is None:
+            raise Malformed(field, value, "remedy_new_id")
+        return text
+
+    def schema(self) -> dict[str, Any]:
+        return {**super().schema(), "pattern": f"^{_NEW_ID.pattern}$"}
+
+
+@dataclass(frozen=True)
+class Name(Id):
+    """A person's name as an act is signed with it: nothing that cannot be seen, no two scripts that look alike."""
+
+    def parse(self, value: Any, field: str) -> str:
+        text = super().parse(value, field)
+        if any(unicodedata.category(c) in ("Cf", "Co", "Cn", "Zl", "Zp") for c in text) or len(_scripts(text)) > 1:
+            raise Malformed(field, value, "remedy_name")
+        return text
+
+
+def _scripts(text: str) -> set[str]:
+    """Return which of the scripts whose letters look alike stand in a text, in whatever width they are written."""
+    names = (unicodedata.name(c, "") for c in unicodedata.normalize("NFKC", text) if c.isalpha())
+    return {script for name in names for script in _ALIKE if name.startswith(script)}
 
 
 @dataclass(frozen=True)

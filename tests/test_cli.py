@@ -192,7 +192,7 @@ def test_the_sweep_records_what_fell_due_once(cli: Cli, store_url: str) -> None:
 def test_a_token_is_shown_once_and_can_be_revoked(cli: Cli) -> None:
     made = answer(cli("token", "create", "--role", "agent", "--name", "ana", "--json"))
     listed = answer(cli("token", "list", "--json"))["tokens"]
-    assert [(t["role"], t["name"], t["revoked_at"]) for t in listed] == [("agent", "ana", "")]
+    assert [(t["role"], t["name"], t["revoked_at"]) for t in listed] == [("agent", "ana", None)]
     assert made["token"] not in json.dumps(listed)
     assert answer(cli("token", "revoke", made["token"][:11], "--json"))["revoked"] == 1
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from ledger.errors import LedgerError
-from ledger.fields import Id, Text
+from ledger.fields import NewId, Text
 from ledger.imports.mapping import ONE, Exclude, Mapping
 from ledger.rules import instants
 from ledger.rules.grants import LEVELS
@@ -53,7 +53,7 @@ def _names(mapping: Mapping) -> Iterator[Mistake]:
         rest = template.replace(ONE, "", 1)
         if ONE not in template or "{" in rest or "}" in rest:
             yield f"numbers.{entry}", f"must hold {ONE} once, for the value of the column"
-        elif not _accepted(Id().parse, template.replace(ONE, "1")):
+        elif not _accepted(NewId().parse, template.replace(ONE, "1")):
             yield f"numbers.{entry}", "must be without / \\ ? # % and control characters"
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from ledger.card_numbers import masked_start
 from ledger.errors import LedgerError, Malformed, Refused
-from ledger.fields import Id, Kind, Text
+from ledger.fields import Id, Kind, NewId, Text
 from ledger.imports.lines import Record, Records
 from ledger.imports.mapping import ONE, Column, Mapping, Meaning
 from ledger.imports.xes import XesRecords
@@ -20,7 +20,7 @@ from ledger.rules import instants
 
 _AHEAD = timedelta(minutes=2)
 _UNREADABLE = re.compile("[\udc80-\udcff]")  # what a byte becomes that is not of the encoding
-_ID, _WORDS, _ATTRIBUTE = Id(), Text(200), Text(200, blank=True)
+_ID, _NEW_ID, _WORDS, _ATTRIBUTE = Id(), NewId(), Text(200), Text(200, blank=True)
 _TEXT_KEPT = 4000
 
 
@@ -119,7 +119,7 @@ class _Parser:
         self.attributes = list(mapping.columns.kept().items())
         self.seen: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
         self.count: dict[str, int] = {}
-        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
+        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _NEW_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
 
     def _find(self, column: Column, name: str) -> int:
         if isinstance(column, int):
@@ -136,7 +136,7 @@ class _Parser:
         columns, numbers, cells = self.mapping.columns, self.mapping.numbers, record.cells
         if record.error:
             raise Malformed("line", record.error, "remedy_csv")
-        case = self._number(cells, columns.case, numbers.ticket)
+        case = self._number(cells, columns.case, numbers.ticket, _NEW_ID)
         # Counted before anything else is checked: a row that is mended later keeps its place.
         ordinal = self.count[case] = self.count.get(case, 0) + 1
         if len(cells) != self.width:
@@ -149,7 +149,7 @@ class _Parser:
             line=record.line,
             ordinal=str(ordinal),
             case=case,
-            account=self._number(cells, columns.account, numbers.account),
+            account=self._number(cells, columns.account, numbers.account, _NEW_ID),
             agent=self._number(cells, columns.agent, numbers.agent),
             level=self._value(cells, columns.level, self.mapping.levels),
             priority=self._value(cells, columns.priority, self.mapping.priorities),
@@ -171,9 +171,9 @@ class _Parser:
     def _heading(self, column: Column) -> str:
         return self.header[self.at[column]]
 
-    def _number(self, cells: list[str], column: Column, template: str) -> str:
-        text = self._parse(_ID, self._cell(cells, column), column)
-        return text if template == ONE else self._parse(_ID, template.replace(ONE, text), column)
+    def _number(self, cells: list[str], column: Column, template: str, kind: Kind = _ID) -> str:
+        text = self._cell(cells, column)
+        return self._parse(kind, text if template == ONE or not text else template.replace(ONE, text), column)
 
     def _parse(self, kind: Kind, text: str, column: Column) -> str:
         parsed = self._parsed[kind]  # values come again and again, and their check is slow

@@ -8,8 +8,9 @@ from __future__ import annotations
 from eventsourcing.persistence import IntegrityError
 
 from ledger.errors import Unavailable
-from ledger.store.base import NEXT, LoggedEvent, Request, Row, Store, Token, Writer
+from ledger.store.base import NEXT, LoggedEvent, Request, Row, Store, Writer
 from ledger.store.mapper import FactMapper, Recorded
+from ledger.store.token_table import Token
 
 __all__ = [
     "NEXT",

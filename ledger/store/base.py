@@ -22,6 +22,7 @@ from eventsourcing.persistence import (
 
 from ledger.errors import Unavailable
 from ledger.store.tables import SCHEMA_VERSION
+from ledger.store.token_table import TokenTable
 
 NEXT = 0
 MAX_EVENTS = 500
@@ -56,17 +57,6 @@ class Request(NamedTuple):
     position: int = 0
 
 
-class Token(NamedTuple):
-    """A bearer token as kept: only its hash. `revoked_at` is "" while it is good."""
-
-    hash: str
-    prefix: str
-    role: str
-    name: str
-    created_at: str
-    revoked_at: str
-
-
 class Writer(Protocol):
     """What a read model writes through, inside one transaction.
 
@@ -85,7 +75,7 @@ class Writer(Protocol):
 _COLUMNS = "position, stream, version, topic, recorded_at, state"
 
 
-class Store(ApplicationRecorder):
+class Store(ApplicationRecorder, TokenTable):
     """A log of facts over one database. Thread-safe; raises Unavailable when the database cannot serve."""
 
     dialect: str
@@ -277,7 +267,7 @@ class Store(ApplicationRecorder):
                 high = rows[0][0] - 1
         return low
 
-    # --- requests, tokens, settings of this database -------------------------------------------------------
+    # --- requests, settings of this database -------------------------------------------------------
 
     def request(self, key: str) -> Request | None:
         """Return what was answered to idempotency key `key` before."""
@@ -289,24 +279,6 @@ class Store(ApplicationRecorder):
         """Complete the answer kept for `key` with what came of it outside the transaction (a card's charge)."""
         sql = "UPDATE ledger_requests SET outcome = ?, position = ? WHERE key = ?"
         self.execute(sql, [outcome, position, key])
-
-    def add_token(self, token: Token) -> None:
-        """Keep a new token's hash."""
-        self.execute("INSERT INTO ledger_tokens VALUES (?, ?, ?, ?, ?, ?)", token)
-
-    def token(self, token_hash: str) -> Token | None:
-        """Return the token with this hash, revoked or not."""
-        rows = self.query("SELECT * FROM ledger_tokens WHERE hash = ?", [token_hash])
-        return Token(*rows[0]) if rows else None
-
-    def tokens(self) -> list[Token]:
-        """Return all tokens, oldest first."""
-        return [Token(*row) for row in self.query("SELECT * FROM ledger_tokens ORDER BY created_at, hash")]
-
-    def revoke_token(self, prefix: str, at: str) -> int:
-        """Mark the tokens that begin with `prefix` as revoked; return how many were good until then."""
-        sql = "UPDATE ledger_tokens SET revoked_at = ? WHERE prefix = ? AND revoked_at = ''"
-        return self.execute(sql, [at, prefix])
 
     def meta(self, name: str) -> str:
         """Return a setting of this database, "" when it has none."""

@@ -6,7 +6,7 @@ byte by byte, `{number}` that of whole numbers.
 
 from __future__ import annotations
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _TWO = (
     # Where a customer's notices go. Not in the log: an address can be corrected and forgotten.
@@ -42,7 +42,13 @@ _TWO = (
     )""",
 )
 
-UPGRADES: dict[int, tuple[str, ...]] = {2: _TWO}
+# A token of before has no end and no maker: both are "" and told as such; it goes on working.
+_THREE = tuple(
+    f"ALTER TABLE ledger_tokens ADD COLUMN {name} {{text}} NOT NULL DEFAULT ''"
+    for name in ("expires_at", "created_by", "last_used_at")
+)
+
+UPGRADES: dict[int, tuple[str, ...]] = {2: _TWO, 3: _THREE}
 
 
 def upgrades_from(version: int, *, text: str, number: str) -> list[str]:
