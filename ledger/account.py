@@ -55,6 +55,8 @@ class Account:
         self._book = Book(prices)
         self.unsaved = False
         self.invoiced: set[str] = set()  # charges whose invoice stands
+        self.papers: dict[str, list[f.DocumentIssued]] = {}  # by charge, in the order of their issue
+        self.credit_notes: list[f.CreditNoted] = []
 
     @property
     def exists(self) -> bool:
@@ -88,6 +90,8 @@ class Account:
                 self._book.journal.note(fact)
             elif isinstance(fact, f.DocumentIssued):
                 self._paper(fact)
+            elif isinstance(fact, f.CreditNoted):
+                self.credit_notes.append(fact)
         decided = sorted((x for x in new if not isinstance(x, (f.Due, *f.PAPERS))), key=lambda x: x.occurred_at)
         if decided and decided[0].occurred_at < self._book.last_change:
             self._refold(max(self._book.last_change, decided[-1].occurred_at))
@@ -106,10 +110,13 @@ class Account:
         twin.version = self.version
         twin.facts = list(self.facts)
         twin.invoiced = set(self.invoiced)
+        twin.papers = {charge: list(papers) for charge, papers in self.papers.items()}
+        twin.credit_notes = list(self.credit_notes)
         twin._refold(self._book.last_change)
         return twin
 
     def _paper(self, fact: f.DocumentIssued) -> None:
+        self.papers.setdefault(fact.charge, []).append(fact)
         if fact.kind == "invoice":
             self.invoiced.add(fact.charge)
         elif fact.subject.endswith("-void"):

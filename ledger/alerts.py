@@ -161,7 +161,7 @@ def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, War
     if rows:
         rows.sort(key=lambda row: row.fact.occurred_at)
         # A job may run as if it were earlier: the stamp says when it was written.
-        ledger._append(rows, max(now, ledger.clock.now()), None, {})
+        ledger.append(rows, max(now, ledger.clock.now()), None, {})
     return found
 
 

@@ -26,10 +26,10 @@ from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
 from ledger.fields import parse_fields
 from ledger.gateways.sandbox import Sandbox
 from ledger.questions import portfolio
-from ledger.recording import RETRY_SECONDS, pause
+from ledger.recording import RETRY_SECONDS, Entry, pause
 from ledger.rules import instants
 from ledger.rules.subscriptions import FAR, local_day
-from ledger.store import FactMapper, Recorded, Request, Store
+from ledger.store import FactMapper, Request, Store
 
 __all__ = ["Caller", "Ledger"]
 
@@ -176,18 +176,18 @@ class Ledger(Cashier):
         today = local_day(asked.now, self.catalogue.zone).isoformat()
         answer = {"ok": True, "month": values["month"]}
         row = documents.close_month(self.store, values, asked, today)
-        return {**answer, "position": self._append([row], asked.now, request, answer)}
+        return {**answer, "position": self.append([row], asked.now, request, answer)}
 
     def _assign_calendar(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         row, answer = policies.assign(self.store, self.catalogue, values, asked)
-        return {**answer, "position": self._append([row], asked.now, request, answer)}
+        return {**answer, "position": self.append([row], asked.now, request, answer)}
 
     def _publish(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         zone = self.catalogue.zone
         publishing.check_month(self.store, values["month"], asked, zone)
         found = portfolio("month_figures")(self, values, asked.at, asked.now)
         row, answer = publishing.publish(values["month"], asked, found, zone)
-        return {**answer, "position": self._append([row], asked.now, request, answer)}
+        return {**answer, "position": self.append([row], asked.now, request, answer)}
 
     def _script(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         """Tell the sandbox what to answer next; nothing of the business happens, so the log stays as it is."""
@@ -228,28 +228,33 @@ class Ledger(Cashier):
                 return self._save(account, decide(account, case, values, asked, self.policy()), asked, request)
         if verb == "split":
             return self._split(case, values, asked, request)
+        with self.accounts.using(case.opened.customer_no) as account:
+            return self._save(account, self._on_case(verb, case, values, asked), asked, request)
+
+    def _on_case(self, verb: str, case: cases.Ticket, values: Answer, asked: Asked) -> plans.Decided:
+        """Decide what touches a case alone."""
         if verb in ("respond", "resolve"):
             answer = cases.respond if verb == "respond" else cases.resolve
             decided = answer(case, values, asked)
             children = [self.ticket(number) for number in case_changes.merged_cases(case, asked.at)]
             decided.others.extend(case_changes.answered_through(case, children, decided.others[0].fact, asked))
-        elif verb == "merge":
-            decided = case_changes.merge(case, self.ticket(values["into"]), asked)
-        elif verb == "message":
-            decided = case_changes.message(case, values, asked)
-        elif verb == "revise":
-            decided = case_changes.revise(case, values, asked)
-        elif verb == "prioritise":
+            return decided
+        if verb == "merge":
+            return case_changes.merge(case, self.ticket(values["into"]), asked)
+        if verb == "message":
+            return case_changes.message(case, values, asked)
+        if verb == "revise":
+            return case_changes.revise(case, values, asked)
+        if verb == "prioritise":
             decided = cases.prioritise(case, values, asked, self.policy())
             children = [self.ticket(number) for number in case_changes.merged_cases(case, FAR)]
             decided.others.extend(case_changes.recounted(case, children, decided.others[0].fact, asked))
-        elif verb == "assign":
-            decided = cases.assign(case, values, asked)
-        elif verb == "exclude":
-            decided = cases.exclude(case, values, asked)
-        else:
-            decided = cases.remark(verb, case, values, asked)
-        return self._save(None, decided, asked, request)
+            return decided
+        if verb == "assign":
+            return cases.assign(case, values, asked)
+        if verb == "exclude":
+            return cases.exclude(case, values, asked)
+        return cases.remark(verb, case, values, asked)
 
     def _split(self, case: cases.Ticket, values: Answer, asked: Asked, request: Request | None) -> Answer:
         new = self.ticket(values["new"], must_exist=False)
@@ -258,27 +263,23 @@ class Ledger(Cashier):
             return self._save(account, decided, asked, request)
 
     def _save(self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None) -> Answer:
-        rows: list[Recorded] = []
+        """Append what has fallen due on the account, what was decided and what follows; return the answer."""
+        entry = Entry(self, asked)
         body: Answer
-        if account is not None and account.exists:
-            rows += account.propose(account.unrecorded(asked.now))
+        if account is not None:
+            entry.due(account)
         if account is not None and decided.facts:
             broken = len(account.whole(asked.now).broken) if account.exists else 0
-            rows += account.propose(decided.facts)
-            rows += account.propose(account.unrecorded(asked.now))
-            rows += self._documents_of(account, rows, asked.now)
-            rows += self._raised_by_upgrade(account, rows, asked)
+            entry.decided(account, decided.facts)
             book = account.whole(asked.now)
             if len(book.broken) > broken:
                 raise Refused("would_break_history", tickets=", ".join(book.broken[broken:]))
             body = decided.answer(book)
         else:
             body = decided.answer(None)  # type: ignore[arg-type]  # it needs no book: no fact touched one
+        entry.others(decided.others)
         answer = {"ok": False, "code": decided.declined, **body} if decided.declined else {"ok": True, **body}
-        position = self._append(rows + decided.others, asked.now, request, answer)
-        if account is not None:
-            account.unsaved = False
-        return {**answer, "position": position}
+        return {**answer, "position": entry.save(request, answer)}
 
     def _replayed(self, key: str, wanted: dict[str, str]) -> Answer | None:
         """Return the first answer given to `key`; Conflict when it was asked with another body."""

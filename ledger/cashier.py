@@ -59,7 +59,7 @@ class Cashier(Recording):
             made.update(billing.reference(number, x.attempt) for x in new if isinstance(x, f.ChargeAttempted))
             return new
 
-        self._append_to(number, attempts, instant)
+        self.record(number, attempts, instant)
         with self.accounts.existing(number) as account:
             requests = billing.unanswered(account, instant)
         for request, of in requests:
@@ -77,7 +77,7 @@ class Cashier(Recording):
         instant = now or self.clock.now()
         asked = Asked(instant, instant, billing.GATEWAY, "operator", billing.GATEWAY)
         try:
-            appended = self._append_to(number, lambda account: billing.settle(account, name, answer, asked), instant)
+            appended = self.record(number, lambda account: billing.settle(account, name, answer, asked), instant)
         except NotFound:
             raise NotFound("unknown_attempt", reference=answer.reference) from None
         return {"ok": True, "reference": answer.reference, "recorded": appended}

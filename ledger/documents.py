@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from ledger import facts as f
 from ledger.account import Account, Asked
 from ledger.errors import Conflict, NotFound, Refused
@@ -20,8 +18,9 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import NEXT, Recorded, Store
 
-CAUSES = (f.ChargePaid, f.ChargeVoided, f.CreditNoted, f.DueFactWithdrawn)
+CAUSES = (f.ChargeRaised, f.ChargePaid, f.ChargeVoided, f.CreditNoted, f.DueFactWithdrawn)
 SERIES = {"invoice": "F", "credit_note": "NC"}
+TAKEN_BACK = ("-void", "-again", "-double")  # how the subjects of notes end that take a whole invoice back
 
 
 def series_of(kind: str, currency: str, home: str) -> str:
@@ -35,65 +34,103 @@ def series_stream(series: str) -> str:
 
 
 def issue(account: Account, new: Iterable[f.Fact], book: Book, home: str) -> list[f.DocumentIssued]:
-    """Return the documents that follow from facts about to be saved: none for a charge that has one already."""
-    issued: list[f.DocumentIssued] = []
-    has = set(account.invoiced)
+    """Return the documents that the charges named by `new` lack, now that those facts are about to be saved.
+
+    What a charge should have follows from how it stands in the book (rule 9), so nothing is issued twice, and a charge
+    whose documents were lost once gets them as soon as it is touched. `home` is the house's currency.
+    """
+    touched: dict[str, None] = {}
     for fact in new:
-        made: f.DocumentIssued | None = None
-        if isinstance(fact, f.CreditNoted):
-            made = _document(book, fact, "credit_note", fact.note, fact.charge, fact.gross, fact.tax, home)
-        elif isinstance(fact, (f.ChargePaid, f.ChargeVoided)):
-            charge = book.charges.get(fact.charge)
-            if charge is None:
-                continue
-            if isinstance(fact, f.ChargePaid) and charge.id not in has and charge.total and not charge.voided_at:
-                has.add(charge.id)
-                notes = _notes(account, charge.id)
-                gross, tax = charge.total - sum(x.gross for x in notes), charge.total_tax - sum(x.tax for x in notes)
-                if gross:
-                    made = _document(book, fact, "invoice", charge.id, charge.id, gross, tax, home)
-            elif isinstance(fact, f.ChargeVoided) and charge.id in has and charge.voided_at:
-                has.discard(charge.id)
-                left, tax = charge.total - charge.credited, charge.total_tax - charge.credited_tax
-                if left:
-                    made = _document(book, fact, "credit_note", f"{charge.id}-void", charge.id, left, tax, home)
-        if made is not None:
-            issued.append(made)
-    withdrawn = [fact for fact in new if isinstance(fact, f.DueFactWithdrawn)]
-    for charge_id in sorted(has - book.charges.keys()) if withdrawn else ():
-        issued.append(_undo(account, withdrawn[-1], charge_id))
-    return issued
+        if isinstance(fact, f.DueFactWithdrawn):
+            touched |= dict.fromkeys(sorted(account.papers))
+        elif isinstance(fact, (f.ChargeRaised, f.ChargePaid, f.ChargeVoided, f.CreditNoted)):
+            touched[fact.charge] = None
+    return [document for charge in touched for document in lacking(account, book, charge, home)]
 
 
-def _notes(account: Account, charge: str) -> list[f.DocumentIssued]:
-    """Return the credit notes given on a charge: what is invoiced anew after a lapse was undone is less by them."""
-    own = [x for x in account.facts if isinstance(x, f.DocumentIssued) and x.charge == charge]
-    return [x for x in own if x.kind == "credit_note" and not x.subject.endswith("-void")]
+class Standing(NamedTuple):
+    """What the documents of one charge come to: invoices that stand, and the sums of invoices less notes."""
+
+    invoices: int
+    gross: int
+    tax: int
+    noted: frozenset[str]  # the credit notes that have their document
 
 
-def _undo(account: Account, cause: f.Fact, charge: str) -> f.DocumentIssued:
-    """Return the credit note of a charge that, as facts dated earlier have shown, was never raised."""
-    own = [x for x in account.facts if isinstance(x, f.DocumentIssued) and x.charge == charge]
-    last = max(n for n, document in enumerate(own) if document.kind == "invoice")
-    invoice, notes = own[last], own[last + 1 :]
-    gross, tax = invoice.gross - sum(x.gross for x in notes), invoice.tax - sum(x.tax for x in notes)
-    return replace(
-        invoice,
-        occurred_at=cause.occurred_at,
-        by=cause.by,
-        source=cause.source,
-        reason=cause.reason,
-        kind="credit_note",
-        series=invoice.series.replace(SERIES["invoice"], SERIES["credit_note"], 1),
-        subject=f"{charge}-void",
-        gross=gross,
-        net=gross - tax,
-        tax=tax,
-    )
+def standing(papers: Iterable[f.DocumentIssued]) -> Standing:
+    """Return what the documents of one charge, in the order of their issue, come to."""
+    invoices = gross = tax = 0
+    noted = set()
+    for paper in papers:
+        sign = 1 if paper.kind == "invoice" else -1
+        gross += sign * paper.gross
+        tax += sign * paper.tax
+        if paper.kind == "invoice":
+            invoices += 1
+        elif paper.subject.endswith(TAKEN_BACK):
+            invoices -= 1
+        else:
+            noted.add(paper.subject)
+    return Standing(invoices, gross, tax, frozenset(noted))
+
+
+def lacking(account: Account, book: Book, charge_id: str, home: str) -> list[f.DocumentIssued]:
+    """Return the documents that charge `charge_id` should have by rule 9 and has not, in the order to issue them.
+
+    A paid charge has one invoice over what was asked less its credit notes; it stands until the charge is voided or, as
+    facts dated earlier have shown, was never raised. Each credit note has its document. Charges of 0, and those that
+    imported payments paid, have no invoice.
+    """
+    has = standing(account.papers.get(charge_id, ()))
+    notes = [x for x in account.credit_notes if x.charge == charge_id and x.note not in has.noted]
+    charge = book.charges.get(charge_id)
+    made: list[f.DocumentIssued] = []
+
+    def make(kind: str, subject: str, gross: int, tax: int, cause: f.Fact) -> None:
+        if gross > 0:
+            made.append(_document(account, book, cause, kind, subject, charge_id, gross, tax, home))
+
+    gone = charge is None or bool(charge.voided_at)
+    gross, tax, invoices = has.gross, has.tax, has.invoices
+    if charge is None or gone:
+        for note in notes:
+            make("credit_note", note.note, note.gross, note.tax, note)
+            gross, tax = gross - note.gross, tax - note.tax
+        if invoices > 0:
+            make("credit_note", f"{charge_id}-void", gross, tax, _gone(account, book, charge_id))
+        return made
+    noted = [x for x in account.credit_notes if x.note in has.noted]
+    want = charge.total - sum(x.gross for x in noted)
+    want_tax = charge.total_tax - sum(x.tax for x in noted)
+    if invoices > 1 and gross > want:  # one too many
+        make("credit_note", f"{charge_id}-double", gross - want, tax - want_tax, _paid(account, book, charge_id))
+    elif invoices == 1 and gross != want:  # it asks for another sum, as facts dated earlier have shown
+        make("credit_note", f"{charge_id}-void", gross, tax, _gone(account, book, charge_id))
+        gross, tax, invoices = 0, 0, 0
+    if invoices <= 0 and charge.invoiced:
+        make("invoice", charge_id, want - gross, want_tax - tax, _paid(account, book, charge_id))
+    for note in notes:
+        make("credit_note", note.note, note.gross, note.tax, note)
+    return made
+
+
+def _paid(account: Account, book: Book, charge: str) -> f.Fact:
+    """Return the fact that called for a charge's invoice: its being paid in full, the first time."""
+    return book.journal.derived.get(f"paid:{charge}") or account.opening
+
+
+def _gone(account: Account, book: Book, charge: str) -> f.Fact:
+    """Return the fact that took a charge away: its void, or the newest correction of what was recorded of it."""
+    void = book.journal.derived.get(f"void:{charge}")
+    if void is not None:
+        return void
+    withdrawn: list[f.Fact] = [x for x in account.facts if isinstance(x, f.DueFactWithdrawn)]
+    own = [x for x in withdrawn if isinstance(x, f.DueFactWithdrawn) and charge in x.key.split(":")]
+    return (own or withdrawn or [account.opening])[-1]
 
 
 def _document(
-    book: Book, cause: f.Fact, kind: str, subject: str, charge: str, gross: int, tax: int, home: str
+    account: Account, book: Book, cause: f.Fact, kind: str, subject: str, charge: str, gross: int, tax: int, home: str
 ) -> f.DocumentIssued:
     return f.DocumentIssued(
         customer_no=cause.customer_no,

@@ -12,13 +12,13 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from ledger.account import Account, account_stream
-from ledger.application import Ledger
 from ledger.facts.codec import decode_all
+from ledger.recording import Recording
 from ledger.rules.book import Book
 from ledger.rules.cards import earliest
 from ledger.rules.instants import from_iso, to_iso
 from ledger.rules.subscriptions import FAR
-from ledger.store import IntegrityError, Recorded
+from ledger.store import IntegrityError
 
 BATCH = 200
 _FIRST_LOOK, _LAST_LOOK = timedelta(minutes=1), timedelta(days=1)
@@ -39,7 +39,7 @@ class Swept(NamedTuple):
     next_look: str
 
 
-def record_due_many(ledger: Ledger, numbers: Sequence[str], *, now: str) -> tuple[int, int]:
+def record_due_many(ledger: Recording, numbers: Sequence[str], *, now: str) -> tuple[int, int]:
     """Append what has fallen due by `now` on the accounts named; return counts of (accounts, facts).
 
     Like `Ledger.record_due` on each: doing it again, late or twice at once appends nothing more.
@@ -48,7 +48,7 @@ def record_due_many(ledger: Ledger, numbers: Sequence[str], *, now: str) -> tupl
     return len(appended), sum(appended)
 
 
-def sweep(ledger: Ledger, numbers: Sequence[str], *, now: str) -> dict[str, Swept]:
+def sweep(ledger: Recording, numbers: Sequence[str], *, now: str) -> dict[str, Swept]:
     """Do the same; return by account what was appended and when something falls due next."""
     found: dict[str, Swept] = {}
     for start in range(0, len(numbers), BATCH):
@@ -58,38 +58,34 @@ def sweep(ledger: Ledger, numbers: Sequence[str], *, now: str) -> dict[str, Swep
     return found
 
 
-def one(ledger: Ledger, number: str, *, now: str) -> Swept:
+def one(ledger: Recording, number: str, *, now: str) -> Swept:
     """Record one account's due facts through the cache of accounts; NotFound when there is none."""
     facts = ledger.record_due(number, now=now)
     return standing(ledger, number, now=now)._replace(facts=facts)
 
 
-def standing(ledger: Ledger, number: str, *, now: str) -> Swept:
+def standing(ledger: Recording, number: str, *, now: str) -> Swept:
     """Say when something falls due next on an account, as the log has it; NotFound when there is none."""
     with ledger.accounts.existing(number) as account:
         return _standing(account, 0, now)
 
 
-def _together(ledger: Ledger, numbers: Sequence[str], now: str) -> dict[str, Swept]:
+def _together(ledger: Recording, numbers: Sequence[str], now: str) -> dict[str, Swept]:
     """Append for all in one transaction; return nothing when another writer was faster on one of them."""
     accounts = list(_load(ledger, numbers))
-    rows: list[Recorded] = []
-    facts: dict[str, int] = {}
+    entry = ledger.entry(now)
     for account in accounts:
-        new = account.propose(account.unrecorded(now))
-        new += ledger._documents_of(account, new, now)
-        facts[account.number] = len(new)
-        rows += new
+        entry.due(account)
     try:
-        if rows:
+        if entry.complete():
             # What is due by `now` may be written later: the stamp says when it was.
-            ledger._append(rows, max(now, ledger.clock.now()), None, {})
+            entry.save(stamp=max(now, ledger.clock.now()))
     except IntegrityError:
         return {}
-    return {account.number: _standing(account, facts[account.number], now) for account in accounts}
+    return {account.number: _standing(account, entry.count(account.number), now) for account in accounts}
 
 
-def _load(ledger: Ledger, numbers: Sequence[str]) -> Iterator[Account]:
+def _load(ledger: Recording, numbers: Sequence[str]) -> Iterator[Account]:
     streams = {account_stream(number): number for number in numbers}
     rows = ledger.store.rows_of_streams(list(streams), ledger.store.last_position())
     for stream, group in groupby(rows, key=attrgetter("stream")):

@@ -21,8 +21,7 @@ from ledger.application import Caller, Ledger
 from ledger.rules import terms
 from ledger.rules.instants import from_iso
 from ledger.rules.subscriptions import local_day, midnight
-from ledger.store import Row, Store, open_store
-from ledger.store.base import NEXT
+from ledger.store import NEXT, Row, Store, open_store
 
 ZONE = "America/Guatemala"
 PRICES = {"basic": "250.00", "advanced": "600.00", "corporate": "1500.00"}
@@ -220,14 +219,14 @@ def fill(store: Store, templates: Sequence[Template], copies: int, prefix: str =
     now = ""
     for recorded_at, group in copy_out(templates, copies, prefix):
         if len(events) + len(group) > _BATCH:
-            store.append(events, accounts, now=now, request=None)
+            store.append(events, accounts, now=now, request=None, complete=True)
             total += len(events)
             events, accounts = [], []
         now = recorded_at
         for event, account in group:
             events.append(event)
             accounts.append(account)
-    store.append(events, accounts, now=now, request=None)
+    store.append(events, accounts, now=now, request=None, complete=True)
     if store.dialect == "postgresql":
         store.execute("ANALYZE ledger_events")
     return total + len(events)

@@ -108,10 +108,9 @@ class PostDesk(Desk):
     def append(self, *facts: f.Fact, account: str = PANADERIA) -> None:
         """Write facts into the log as they are, as the gateway's answers are written."""
         with self.ledger.accounts.existing(account) as kept:
-            rows = kept.propose(facts)
-            rows += kept.propose(kept.unrecorded(self.now))
-            self.ledger.events.put(rows, accounts=[account] * len(rows), now=self.now, request=None)
-            kept.unsaved = False
+            entry = self.ledger.entry(self.now)
+            entry.decided(kept, facts)
+            entry.save()
 
     def name(self, account: str = PANADERIA) -> str:
         return NAMES[account]

@@ -107,14 +107,14 @@ def test_another_writer_on_one_of_them_costs_no_fact(desk: Desk, monkeypatch: py
 
 def test_nothing_is_lost_when_the_batch_is_refused(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     town(desk, 12, cards=False).at(LATER)
-    append = desk.ledger._append
+    append = desk.ledger.append
 
     def refuses_many(rows: Any, *rest: Any) -> int:
         if len({row.originator_id for row in rows if row.originator_id.startswith("account/")}) > 1:
             raise IntegrityError("overtaken")
         return append(rows, *rest)
 
-    monkeypatch.setattr(desk.ledger, "_append", refuses_many)
+    monkeypatch.setattr(desk.ledger, "append", refuses_many)
     swept(desk)
     assert [unrecorded(desk, f"C-{n:03}") for n in range(12)] == [0] * 12
 
@@ -122,13 +122,13 @@ def test_nothing_is_lost_when_the_batch_is_refused(desk: Desk, monkeypatch: pyte
 def test_what_fell_due_between_the_clock_and_the_lock_is_found(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command reads the clock just before midnight and is stamped just after it: another was faster."""
     desk.sell().at("2026-02-27 23:59:59.999999")
-    append = desk.ledger._append
+    append = desk.ledger.append
 
     def late(rows: Any, _now: str, *rest: Any) -> int:
         return append(rows, iso("2026-02-28 00:00:00.000001"), *rest)
 
     with monkeypatch.context() as faster:
-        faster.setattr(desk.ledger, "_append", late)
+        faster.setattr(desk.ledger, "append", late)
         desk.do("courtesy.grant", account=PANADERIA, level="basic", units=1, reason="x")
     desk.at("2026-02-28 00:01")
     assert unrecorded(desk, PANADERIA) > 0

@@ -40,7 +40,7 @@ def event(stream: str, version: int, size: int = 20) -> StoredEvent:
 
 
 def append(store: Store, *events: StoredEvent, now: str = NOW, request: Request | None = None) -> list[int]:
-    return store.append(list(events), ["C-1"] * len(events), now=now, request=request)
+    return store.append(list(events), ["C-1"] * len(events), now=now, request=request, complete=True)
 
 
 def test_positions_rise_and_versions_of_a_stream_are_unique(store: Store) -> None:

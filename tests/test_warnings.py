@@ -177,7 +177,7 @@ def test_two_at_once_record_each_once(desk: PostDesk) -> None:
     desk.ticket(FERRETERIA, ticket="T")
     desk.at("2026-03-02 18:00")
     now = desk.ledger.clock.now()
-    append = desk.ledger._append
+    append = desk.ledger.append
     raced: list[int] = []
 
     def after_another(*given: Any) -> int:
@@ -186,7 +186,7 @@ def test_two_at_once_record_each_once(desk: PostDesk) -> None:
             alerts.sweep(desk.ledger, ["T"], now=now)
         return append(*given)
 
-    desk.ledger._append = after_another  # type: ignore[assignment, method-assign]
+    desk.ledger.append = after_another  # type: ignore[assignment, method-assign]
     alerts.sweep(desk.ledger, ["T"], now=now)
     assert times(desk, "T") == BASIC_LOW
 

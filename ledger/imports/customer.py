@@ -117,10 +117,7 @@ class Customer:
                 last = part
         if last is None:
             return
-        due = self.account.propose(self.account.unrecorded(self.desk.ledger.clock.now()))
-        yield Part(last.rows + due[:_TOGETHER], last.imported)
-        for start in range(_TOGETHER, len(due), _TOGETHER):
-            yield Part(due[start : start + _TOGETHER])
+        yield Part(last.rows + self._fold(self.desk.ledger.clock.now()), last.imported)
 
     def _agenda(self) -> Iterator[tuple[str, int, str, Act]]:
         """Yield (instant, order at one instant, name, what to do): enrolment, payments, give-backs, openings."""
@@ -171,11 +168,10 @@ class Customer:
         return {"customer_no": self.number, "occurred_at": at, "by": "import", "source": source, "reason": reason}
 
     def _fold(self, at: str, *facts: f.Fact) -> list[Recorded]:
-        """Return `facts` with what fell due before them and what follows from them, up to instant `at`."""
-        account = self.account
-        rows = account.propose(account.unrecorded(at)) if account.exists else []
-        rows += account.propose(facts)
-        return rows + account.propose(account.unrecorded(at))
+        """Return `facts` with what fell due before them and what follows, up to instant `at`, with their documents."""
+        entry = self.desk.ledger.entry(at)
+        entry.decided(self.account, facts)
+        return entry.complete()
 
     def _enrol(self, at: str) -> Iterator[Part]:
         mapping, enrolment = self.mapping, self.mapping.enrolment
@@ -219,7 +215,7 @@ class Customer:
 
     def _pay(self, at: str, *, number: int) -> Iterator[Part]:
         """Pay what the boundary at `at` asks for; nothing where the plan had ended by then."""
-        rows = self.account.propose(self.account.unrecorded(at))
+        rows = self._fold(at)
         book = self.account.at(at, at)
         charge = book.charges.get(book.subscriptions[self._plan].unpaid)
         if charge is not None:

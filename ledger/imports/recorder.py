@@ -196,7 +196,7 @@ class _Recorder:
     def _append(self, events: list[Any], accounts: list[str], counts: Counter[str]) -> None:
         ledger = self.desk.ledger
         if not self.dry_run:
-            ledger.store.append(events, accounts, now=ledger.clock.now(), request=None)
+            ledger.append_stored(events, accounts, ledger.clock.now())
         del self._unsaved[:-1]  # the present customer may have more to come; the others are done
         self.summary.imported += counts["imported"]
         self.summary.accounts += counts["accounts"]

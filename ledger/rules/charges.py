@@ -39,6 +39,7 @@ class Charge:
     excess: int = 0  # of an upgrade's credit over its price: it becomes credit when the upgrade takes effect
     parts: list[Lot] = field(default_factory=list)
     times_paid: int = 0
+    invoiced: bool = False  # paid, and not by imported payments alone: it has an invoice (rule 9)
     paid_at: str = ""
     voided_at: str = ""
     void_cause: str = ""

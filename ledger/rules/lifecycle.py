@@ -87,6 +87,7 @@ class Lifecycle(State, ABC):
     def _settle(self, charge: Charge, at: str) -> None:
         charge.paid_at = at
         charge.times_paid += 1
+        charge.invoiced |= not self._imported(charge)
         del self.open[charge.id]
         again = f":{charge.times_paid}" if charge.times_paid > 1 else ""
         key = f"paid:{charge.id}{again}"
@@ -104,6 +105,11 @@ class Lifecycle(State, ABC):
                 self._start(sub, at)
             else:
                 self._renew(sub, at)
+
+    def _imported(self, charge: Charge) -> bool:
+        """Whether imported payments alone pay a charge: the other system invoiced it (rule 9)."""
+        origins = [self.payments.get(origin) for origin, _amount in charge.parts]
+        return bool(origins) and all(fact is not None and fact.source.startswith("import:") for fact in origins)
 
     @abstractmethod
     def _upgrade(self, charge: Charge, at: str) -> None:

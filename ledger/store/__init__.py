@@ -8,8 +8,9 @@ from __future__ import annotations
 from eventsourcing.persistence import IntegrityError
 
 from ledger.errors import Unavailable
-from ledger.store.base import NEXT, LoggedEvent, Request, Row, Store, Writer
+from ledger.store.base import Store, Writer
 from ledger.store.mapper import FactMapper, Recorded
+from ledger.store.rows import NEXT, LoggedEvent, Request, Row, of_account
 from ledger.store.token_table import Token
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Store",
     "Token",
     "Writer",
+    "of_account",
     "open_read_store",
     "open_store",
 ]

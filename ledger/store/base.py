@@ -10,8 +10,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from eventsourcing.persistence import (
     ApplicationRecorder,
@@ -21,40 +20,12 @@ from eventsourcing.persistence import (
 )
 
 from ledger.errors import Unavailable
+from ledger.store.rows import LoggedEvent, Request, Row, of_account
 from ledger.store.tables import SCHEMA_VERSION
 from ledger.store.token_table import TokenTable
 
-NEXT = 0
 MAX_EVENTS = 500
 MAX_BYTES = 256 * 1024
-
-
-@dataclass(frozen=True)
-class LoggedEvent(StoredEvent):
-    """A stored row with its place in the log and the instant it was recorded."""
-
-    position: int = 0
-    recorded_at: str = ""
-
-
-class Row(NamedTuple):
-    """One row of the log as the read side takes it: no decoding yet."""
-
-    position: int
-    stream: str
-    version: int
-    topic: str
-    recorded_at: str
-    state: bytes
-
-
-class Request(NamedTuple):
-    """An idempotency key with a hash per top-level field and the first answer; all JSON text."""
-
-    key: str
-    fields: str
-    outcome: str
-    position: int = 0
 
 
 class Writer(Protocol):
@@ -108,15 +79,10 @@ class Store(ApplicationRecorder, TokenTable):
         """Yield a writer; committed at the end, rolled back on any exception."""
 
     @abstractmethod
-    def append(
+    def write(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
-        """Append rows and the request's row in one transaction; return their positions.
-
-        A row of version NEXT takes the next place of its stream: a series of documents has no gaps, whoever writes.
-
-        Raises the library's IntegrityError when a stream's version or the request's key exists already.
-        """
+        """Do what `append` does, whatever the rows are."""
 
     @abstractmethod
     def migrate(self, *, test_clock: bool = False) -> bool:
@@ -137,6 +103,27 @@ class Store(ApplicationRecorder, TokenTable):
     def close(self) -> None:
         """Close every connection of this process."""
 
+    def append(
+        self,
+        events: Sequence[StoredEvent],
+        accounts: Sequence[str],
+        *,
+        now: str,
+        request: Request | None,
+        complete: bool = False,
+    ) -> list[int]:
+        """Append rows and the request's row in one transaction; return their positions.
+
+        A row of version NEXT takes the next place of its stream: a series of documents has no gaps, whoever writes.
+        Rows of accounts and of series are taken only as `complete`: made by `ledger.recording.Entry`, so that no fact
+        is recorded without its documents. ValueError for others; the library's IntegrityError when a stream's version
+        or the request's key exists already.
+        """
+        if not complete and (loose := next((e for e in events if of_account(str(e.originator_id))), None)) is not None:
+            raise ValueError(f"rows of {loose.originator_id} are appended through ledger.recording.Entry")
+        self.announce()
+        return self.write(events, accounts, now=now, request=request)
+
     # --- the library's recorder interface ----------------------------------------------------------------
 
     def insert_events(self, stored_events: Sequence[StoredEvent], **kwargs: Any) -> Sequence[int]:
@@ -146,6 +133,7 @@ class Store(ApplicationRecorder, TokenTable):
             kwargs["accounts"],
             now=kwargs["now"],
             request=kwargs.get("request"),
+            complete=kwargs.get("complete", False),
         )
 
     def select_events(

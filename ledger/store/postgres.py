@@ -19,7 +19,8 @@ from eventsourcing.persistence import IntegrityError, StoredEvent
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import Unavailable
-from ledger.store.base import NEXT, Request, Store, Writer, chunks
+from ledger.store.base import Store, Writer, chunks
+from ledger.store.rows import NEXT, Request
 from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
 # A failed attempt is told as Unavailable; the pool would print each of its retries besides.
@@ -104,10 +105,9 @@ class PostgresStore(Store):
         with self._connection() as connection, connection.transaction():
             yield _PostgresWriter(connection)
 
-    def append(
+    def write(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
-        self.announce()
         parts = list(chunks(events)) or [slice(0, 0)]
         with self._connection() as connection:
             if len(parts) == 1:

@@ -17,8 +17,9 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import Unavailable
-from ledger.store.base import NEXT, Request, Store, Writer
+from ledger.store.base import Store, Writer
 from ledger.store.files import exclusive
+from ledger.store.rows import NEXT, Request
 from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
 _BUSY_SECONDS = 10.0
@@ -115,10 +116,9 @@ class SqliteStore(Store):
         with self._transaction() as connection:
             return connection.execute(sql, params).rowcount
 
-    def append(
+    def write(
         self, events: Sequence[StoredEvent], accounts: Sequence[str], *, now: str, request: Request | None
     ) -> list[int]:
-        self.announce()
         rows = [
             [e.originator_id, e.originator_version, e.topic, account, now, e.state]
             for e, account in zip(events, accounts, strict=True)
