@@ -11,8 +11,7 @@ import json
 import random
 import time
 from collections.abc import Callable, Iterable, Sequence
-
-from eventsourcing.persistence import StoredEvent
+from typing import Any
 
 from ledger import case_changes, documents
 from ledger import facts as f
@@ -164,6 +163,6 @@ class Recording(Questions):
         recordings = self.events.put(rows, accounts=accounts, now=now, request=stored, complete=complete)
         return max(int(recording.notification.id) for recording in recordings)
 
-    def append_stored(self, events: Sequence[StoredEvent], accounts: Sequence[str], now: str) -> None:
+    def append_stored(self, events: Sequence[Any], accounts: Sequence[str], now: str) -> None:
         """Append rows that entries made (`Entry.complete`), encoded already: an import's batch of many."""
         self.store.append(events, accounts, now=now, request=None, complete=True)
