@@ -2,30 +2,45 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
+from typing import Any
 
 import click
 
 from ledger.cli_context import ledger_of
-from ledger.cli_show import progress_bar, show_record
+from ledger.cli_show import show_record
 from ledger.errors import Refused
+from ledger.fields import Id
 from ledger.imports import Import, Summary, load_mapping
+from ledger.imports.effects import KINDS
 from ledger.texts import text
 
 _SHOWN = 5
+_TEXT_SHOWN = 200
+_IN_ANSWER = 100  # rejected lines in an answer for programs; the file has all
+_EVERY_S = 5.0
 _FILE = click.Path(dir_okay=False, path_type=Path)
+Tick = Callable[[int], None]
 
 
 @click.command("import")
 @click.argument("file", type=_FILE)
 @click.option("--mapping", required=True, type=_FILE, help="TOML")
-@click.option("--dry-run", is_flag=True, help="contar sin escribir · count, write nothing")
+@click.option("--by", default="operator", show_default=True, help="quién importa · who imports")
+@click.option("--dry-run", is_flag=True, help="decir qué haría, sin escribir · tell what it would do, write nothing")
 @click.option("--rejects", type=_FILE, help="archivo de rechazos · rejects file")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def import_command(
-    ctx: click.Context, file: Path, mapping: Path, dry_run: bool, rejects: Path | None, as_json: bool
+    ctx: click.Context, /, file: Path, mapping: Path, by: str, dry_run: bool, rejects: Path | None, as_json: bool
 ) -> None:
     """Importar la historia de otro sistema; otra vez no duplica nada · import history; again doubles nothing."""
     lang = ctx.obj["lang"]
@@ -33,17 +48,90 @@ def import_command(
     if rejects is not None and rejects.resolve() in (file.resolve(), mapping.resolve()):
         raise Refused("import_rejects_input", file=str(rejects))
     with ledger_of(ctx) as ledger:
-        job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run)
-        with progress_bar(job.rows) as tick:
+        with _telling("import_reading", lang, file=file.name) as tick:
+            who = Id().parse(by, "by")
+            job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run, by=who, reading=tick)
+        with _telling("import_checking" if dry_run else "import_recording", lang, of=job.rows) as tick:
             summary = job.run(tick)
-    show_record(summary.as_dict(), lang, as_json)
-    if not summary.rejected:
-        return
-    if dry_run:
-        _tell_first(summary, lang)
+    if as_json:
+        click.echo(json.dumps(_answer(summary), ensure_ascii=False))
     else:
-        written = write_rejects(summary, places, lang)
-        click.echo(text("import_rejects", lang, count=len(summary.rejected), file=written), err=True)
+        show_record(_for_people(summary), lang, False)
+    _tell_rest(summary, places, lang, dry_run=dry_run)
+
+
+def _tell_rest(summary: Summary, places: list[Path], lang: str, *, dry_run: bool) -> None:
+    """Tell people, on standard error, what was rejected, what that changes, and what is doubted."""
+    if dry_run:
+        click.echo(text("import_nothing_written", lang), err=True)
+    if summary.doubt is not None:
+        click.echo(summary.doubt.message(lang), err=True)
+    if summary.rejected:
+        one = "import_one_reject" if len(summary.rejected) == 1 else "import_rejects"
+        if dry_run:
+            click.echo(text(f"{one}_dry", lang, count=len(summary.rejected)), err=True)
+        else:
+            written = write_rejects(summary, places, lang)
+            click.echo(text(one, lang, count=len(summary.rejected), file=written), err=True)
+        _tell_first(summary, lang)
+    if summary.effects:
+        _tell_effects(summary, lang)
+
+
+def _answer(summary: Summary) -> dict[str, Any]:
+    """Return what an import did as programs read it."""
+    rejects = [
+        {
+            "line": line,
+            "code": reason.code,
+            "field": reason.facts.get("field"),
+            "reason": {lang: reason.message(lang) for lang in ("es_GT", "en")},
+            "text": content,
+        }
+        for line, reason, content in summary.rejected[:_IN_ANSWER]
+    ]
+    effects = [effect.as_dict(summary.zone) for effect in summary.effects]
+    doubt = summary.doubt
+    return {
+        **summary.as_dict(),
+        "source": summary.source,
+        "by": summary.by,
+        "facts": dict(sorted(summary.facts.items())),
+        "effects": effects,
+        "rejects": rejects,
+        "doubt": None if doubt is None else {"code": doubt.code, **doubt.facts},
+    }
+
+
+def _for_people(summary: Summary) -> dict[str, Any]:
+    counts = {name: count for name, count in summary.as_dict().items() if name not in KINDS or count}
+    return {**counts, "by": summary.by}
+
+
+@contextlib.contextmanager
+def _telling(words: str, lang: str, **facts: Any) -> Iterator[Tick]:
+    """Yield a function that tells on standard error how many rows are done, once in a while.
+
+    A person at a terminal sees one line that changes; a file of a job gets a line every few seconds.
+    """
+    last = time.monotonic()
+    wrote = False
+    terminal = sys.stderr.isatty()
+
+    def tick(done: int) -> None:
+        nonlocal last, wrote
+        now = time.monotonic()
+        if now - last < (0.2 if terminal else _EVERY_S):
+            return
+        last, wrote = now, True
+        line = text(words, lang, done=f"{done:,}", **{**facts, "of": f"{facts.get('of', 0):,}"})
+        click.echo(f"\r{line}" if terminal else line, err=True, nl=not terminal)
+
+    try:
+        yield tick
+    finally:
+        if wrote and terminal:
+            click.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _places(file: Path) -> list[Path]:
@@ -53,9 +141,25 @@ def _places(file: Path) -> list[Path]:
 
 
 def _tell_first(summary: Summary, lang: str) -> None:
-    click.echo(text("import_rejects_dry", lang, count=len(summary.rejected)), err=True)
-    for rejected in summary.rejected[:_SHOWN]:
-        click.echo(text("import_line", lang, line=rejected.line, reason=rejected.reason.message(lang)), err=True)
+    for line, reason, content in summary.rejected[:_SHOWN]:
+        click.echo(text("import_line", lang, line=line, reason=reason.message(lang)), err=True)
+        click.echo(text("import_text", lang, text=content[:_TEXT_SHOWN]), err=True)
+
+
+def _tell_effects(summary: Summary, lang: str) -> None:
+    click.echo(text("import_effects", lang), err=True)
+    for kind, found in groupby(sorted(summary.effects, key=attrgetter("effect", "ticket")), key=attrgetter("effect")):
+        effects = list(found)
+        for effect in effects[:_SHOWN]:
+            shown = effect.as_dict(summary.zone)
+            for name in ("verdict", "would_be"):
+                shown[name] = text(f"value_{shown[name]}", lang) if shown[name] else "-"
+            for name in ("opened_at", "would_open_at"):
+                shown[name] = str(shown[name] or "")[:16].replace("T", " ")
+            shown["lines"] = ", ".join(map(str, effect.lines))
+            click.echo(text(f"import_effect_{kind}", lang, **shown), err=True)
+        if len(effects) > _SHOWN:
+            click.echo(text("import_more", lang, count=len(effects) - _SHOWN), err=True)
 
 
 def write_rejects(summary: Summary, places: list[Path], lang: str) -> Path:

@@ -206,7 +206,7 @@ def test_in_whatever_pieces_a_file_comes_the_last_run_adds_nothing_twice(
     assert ledger.store.last_position() == position
     for n in range(12):
         facts = ledger.ticket(f"C{n}").facts
-        assert {fact.row for fact in facts} == {str(i) for i in range(1, len(cases[n]) + 1)}
+        assert len({fact.row for fact in facts}) == len(cases[n]), "each row is known by what it says"
         assert sum(isinstance(fact, f.TicketOpened) for fact in facts) == 1
     for who in ("W0", "W1", "W2"):
         balance = ledger.ask("balance", {"account": who})
@@ -288,7 +288,8 @@ def everything(url: str) -> dict[str, list[Any]]:
     projector.catch_up()
     left_out = {"position", "recorded_at", "at", "final_at"}
     tables = [table for model in named([]) for table in model.tables]
-    log = "SELECT stream, version, topic, state FROM ledger_events"
+    # Who ran which import is recorded for each run.
+    log = "SELECT stream, version, topic, state FROM ledger_events WHERE topic <> 'import.recorded'"
     found = {"log": sorted((*row[:3], bytes(row[3])) for row in ledger.store.query(log))}
     for table in tables:
         columns = [name for name in table.names if name not in left_out]

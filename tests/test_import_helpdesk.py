@@ -20,7 +20,8 @@ from projections.projector import Projector
 from scripts.demo_log import write_log
 
 ROOT = Path(__file__).resolve().parent.parent
-REAL = ROOT.parent / "shared" / "data" / "helpdesk_log.csv"
+_LOG = Path("shared") / "data" / "helpdesk_log.csv"
+REAL = next((folder / _LOG for folder in ROOT.parents if (folder / _LOG).exists()), ROOT.parent / _LOG)
 MAPPING = ROOT / "scripts" / "helpdesk_mapping.toml"
 
 # --- the independent count: plain Python, no project code ------------------------------------------------------
@@ -106,7 +107,8 @@ def utc(local: datetime) -> datetime:
         return day - timedelta(days=(day.weekday() + 1) % 7)
 
     spring, autumn = last_sunday(3) + timedelta(hours=2), last_sunday(10) + timedelta(hours=3)
-    return local - timedelta(hours=2 if spring <= local < autumn else 1)
+    # A wall time in the gap of that spring night moves forward by it: it is told by the offset before.
+    return local - timedelta(hours=2 if spring + timedelta(hours=1) <= local < autumn else 1)
 
 
 # --- the comparison ---------------------------------------------------------------------------------------------

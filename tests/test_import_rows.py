@@ -56,7 +56,7 @@ def test_broken_rows_are_set_aside_and_the_rest_comes_in(ledger: Ledger, tmp_pat
         (f"V-9;Müller;jan;Bronze;normal;{'x' * 201};2026-03-02T09:00:00;;;", "Produkt"),
         (f"V-{'9' * 64};Müller;jan;Bronze;normal;x;2026-03-02T09:00:00;;;", "Vorgang"),
         ("V-9;Mül/ler;jan;Bronze;normal;x;2026-03-02T09:00:00;;;", "Kunde"),
-        ("V-9;Müller; ;Bronze;normal;x;2026-03-02T09:00:00;;;", "Bearbeiter"),
+        ("V-9;Müller;a/b;Bronze;normal;x;2026-03-02T09:00:00;;;", "Bearbeiter"),
         ("V-9;Müller;jan;Bronze;NORMAL;x;2026-03-02T09:00:00;;;", "Dringlichkeit"),
         ("V-9;Müller;jan;Bronze;normal;x;;2026-03-02T09:00:00;;", "eröffnet"),
         ("V-9;Müller;jan;Bronze;normal;x;2026-02-30T09:00:00;;;", "eröffnet"),

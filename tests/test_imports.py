@@ -69,7 +69,7 @@ def test_an_exact_repeat_is_a_note_and_moves_nothing(ledger: Ledger, bring: Brin
     new, ask, done = rows("new", "ask", "done")
     summary = bring(new, ask, ask, done, done)
     assert summary.imported == 5
-    assert told(ledger) == ["1 opened", "2 waiting", "3 noted", "4 resumed", "4 resolved", "5 noted"]
+    assert told(ledger) == ["1 opened", "2 waiting", "2 noted", "3 resumed", "3 resolved", "3 noted"]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_a_change_of_priority_between_rows(
 
 def test_rows_in_any_order_are_told_in_the_order_of_their_time(ledger: Ledger, bring: Bring) -> None:
     bring(*reversed(rows("new", "ask", "done")))
-    assert told(ledger) == ["3 opened", "2 waiting", "1 resumed", "1 resolved"]
+    assert told(ledger) == ["1 opened", "2 waiting", "3 resumed", "3 resolved"]
 
 
 def test_the_steps_of_a_line_are_told_in_the_order_of_their_time(ledger: Ledger, tmp_path: Path) -> None:
@@ -149,7 +149,8 @@ def test_a_case_that_no_usable_unit_covers_is_kept_and_consumes_nothing(ledger: 
 
 def test_a_quite_different_desk_is_only_another_mapping(ledger: Ledger, tmp_path: Path) -> None:
     summary = bring_in(ledger, tmp_path, LINES)
-    assert summary.as_dict() == {"rows": 5, "imported": 5, "skipped": 0, "rejected": 0, "accounts": 2, "tickets": 5}
+    counts = {name: count for name, count in summary.as_dict().items() if count}
+    assert counts == {"rows": 5, "imported": 5, "accounts": 2, "tickets": 5}
     assert ticket(ledger, "V-1")["verdict"] == "met"  # a microsecond before eight hours were up
     assert ticket(ledger, "V-2")["verdict"] == "breached"  # 11:00 in Berlin is two hours after nine
     assert ticket(ledger, "V-3")["verdict"] == "excluded"

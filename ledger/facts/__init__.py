@@ -62,6 +62,7 @@ from ledger.facts.due import (
 )
 from ledger.facts.own_streams import (
     CalendarAssigned,
+    HistoryImported,
     MonthClosed,
     NumberTaken,
     ReferenceClaimed,
@@ -74,6 +75,7 @@ from ledger.facts.ticket import (
     TicketExcluded,
     TicketFact,
     TicketGivenBack,
+    TicketJudgedElsewhere,
     TicketMerged,
     TicketMergedIn,
     TicketMessage,
@@ -123,6 +125,7 @@ __all__ = [
     "Due",
     "DueFactWithdrawn",
     "Fact",
+    "HistoryImported",
     "LicenceRenewed",
     "MoneyApplied",
     "MonthClosed",
@@ -147,6 +150,7 @@ __all__ = [
     "TicketExcluded",
     "TicketFact",
     "TicketGivenBack",
+    "TicketJudgedElsewhere",
     "TicketMerged",
     "TicketMergedIn",
     "TicketMessage",

@@ -70,3 +70,19 @@ class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     figures: list[dict[str, str | int | None]]
     cases: dict[str, list[str]]
     totals: dict[str, int | None] = {}  # noqa: RUF012 - msgspec copies it for each fact
+
+
+class HistoryImported(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A file of another system was recorded by `by`: the batch that the `source` of its facts names.
+
+    `mapping` is the mapping's name, `mapping_digest` and `digest` the SHA-256 of mapping and file. `rows` stand in the
+    file, `rejected` of them were set aside.
+    """
+
+    TOPIC: ClassVar[str] = "import.recorded"
+    mapping: str
+    mapping_digest: str
+    file: str
+    digest: str
+    rows: int
+    rejected: int = 0

@@ -8,7 +8,7 @@ from ledger.facts.base import Fact
 
 
 class TicketFact(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A fact of one case. `row` is its place in an imported file ("" when it was not imported)."""
+    """A fact of one case. `row` is by what its row of an imported file is known ("" when it was not imported)."""
 
     ticket_no: str
     row: str = ""
@@ -17,7 +17,8 @@ class TicketFact(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
 class TicketOpened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """A request was accepted; the promise (limit, calendar, versions, due instant) is copied in.
 
-    `due_at` is "" where no target is promised. `limit_us` is in physical microseconds inside open hours.
+    `due_at` is "" where no target is promised. `limit_us` is in physical microseconds inside open hours. `stated` is
+    another system's word for an imported case's priority where that had a limit of its own, which `limit_us` then is.
     """
 
     TOPIC: ClassVar[str] = "ticket.opened"
@@ -35,6 +36,7 @@ class TicketOpened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc
     due_at: str = ""
     confirmed: str = ""
     split_from: str = ""
+    stated: str = ""
     attributes: dict[str, str] = {}  # noqa: RUF012 - msgspec copies it for each fact
 
 
@@ -68,10 +70,15 @@ class TicketNoted(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=
 
 
 class TicketWaiting(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """We wait on the customer; the first response is not paused by it."""
+    """We wait on the customer; the first response is not paused by it.
+
+    `answers`: a person asked the customer something, which is a response on the platform (DOMAIN.md, "Response
+    targets"). Facts of before do not have it, so they answer nothing, and mean what they meant.
+    """
 
     TOPIC: ClassVar[str] = "ticket.waiting"
     text: str = ""
+    answers: bool = False
 
 
 class TicketResumed(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -84,7 +91,8 @@ class TicketResumed(TicketFact, kw_only=True, frozen=True, omit_defaults=True, g
 class TicketPrioritised(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """The priority changed. `due_at` is the instant the new limit alone would give; `direction` raise or lower.
 
-    A raise counts the new limit from `occurred_at`, a lowering from the clock's start; "" moves no target.
+    A raise counts the new limit from `occurred_at`, a lowering from the clock's start; "" moves no target. `stated`
+    and `limit_us` as in an opening: another system's priority with a limit of its own.
     """
 
     TOPIC: ClassVar[str] = "ticket.prioritised"
@@ -93,6 +101,8 @@ class TicketPrioritised(TicketFact, kw_only=True, frozen=True, omit_defaults=Tru
     due_at: str = ""
     agreed: bool = False
     reminder: str = ""
+    stated: str = ""
+    limit_us: int = 0
 
 
 class TicketAssigned(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -197,3 +207,16 @@ class TicketWarned(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc
     key: str
     percent: int
     due_at: str
+
+
+class TicketJudgedElsewhere(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """What another system held of an imported case: kept beside ours to be compared, it moves nothing.
+
+    `verdict` is met, breached, excluded or "" (not told); the instants are "" where they were not told.
+    """
+
+    TOPIC: ClassVar[str] = "ticket.judged_elsewhere"
+    system: str
+    verdict: str = ""
+    due_at: str = ""
+    responded_at: str = ""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from ledger.imports.batch import Summary
 from ledger.imports.checks import MappingError, load_mapping
 from ledger.imports.mapping import Mapping
-from ledger.imports.recorder import Import, Summary, import_file
+from ledger.imports.recorder import Import, import_file
 
 __all__ = ["Import", "Mapping", "MappingError", "Summary", "import_file", "load_mapping"]

@@ -1,20 +1,16 @@
-"""A case's rows become its facts. What the rows mean is the mapping's; what follows from their order is here."""
+"""A case of the file: its rows in the order of their time, and which of them the ledger has already."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import NamedTuple
 
 from ledger import facts as f
-from ledger.catalogue import Catalogue
 from ledger.imports.mapping import Exclude, Mapping
-from ledger.imports.reader import SourceRow, Step
-from ledger.rules import sla
-from ledger.rules.instants import from_iso, to_iso
-from ledger.rules.subscriptions import local_day
+from ledger.imports.rows import SourceRow
 
-APPROVER = "import"
+OPENING = "opening"  # the key of an opening that has a column of its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +21,24 @@ class SourceCase:
     rows: Sequence[SourceRow]
 
     @classmethod
-    def of(cls, rows: Iterable[SourceRow], mapping: Mapping) -> SourceCase:
-        """Return the case of `rows`, in order of time, then of the file."""
-        first, *rest = sorted(rows, key=lambda row: row.at)
-        if mapping.layout == "events" and mapping.first_row == "opens":
-            first = replace(first, steps=tuple(step._replace(means="note") for step in first.steps))
-        return cls(first.case, [first, *rest])
+    def of(cls, rows: Sequence[SourceRow], mapping: Mapping, *, newest_first: bool = False) -> SourceCase:
+        """Return the case of `rows`, in order of time: those of one instant by their sequence, then as the file stands.
+
+        `newest_first`: the file stands the other way round.
+        """
+        if mapping.layout == "cases":
+            return cls(rows[0].case, _line_by_line(rows))
+        ordered = sorted(reversed(rows) if newest_first else rows, key=lambda row: (row.at, row.sequence))
+        if mapping.only_on_change:
+            ordered = list(_changes(ordered))
+        first = ordered[0]
+        opened = min((row.opened for row in rows if row.opened), default="")
+        if opened and opened < first.at:
+            # The opening shows what the first row shows, which then happens by itself.
+            ordered.insert(0, replace(first, line=0, key=OPENING, at=opened, means="open", label="", repeats=False))
+        elif mapping.first_row == "opens":
+            ordered[0] = replace(first, means="note")
+        return cls(first.case, ordered)
 
     @property
     def account(self) -> str:
@@ -45,189 +53,106 @@ class SourceCase:
     def given_back(self, since: str) -> tuple[str, str]:
         """Return when (not before `since`) and why its unit goes back; ("", "") when it does not."""
         for row in self.rows:
-            if row.at >= since and not row.repeats:
-                for step in row.steps:
-                    if isinstance(step.means, Exclude) and step.means.give_back:
-                        return step.at, step.means.exclude
+            counts = row.at >= since and not row.repeats and not row.unchanged
+            if counts and isinstance(row.means, Exclude) and row.means.give_back:
+                return row.at, row.means.exclude
         return "", ""
+
+
+def _changes(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
+    """Yield rows; those whose activity is that of the row before them are marked: nothing changed."""
+    before: str | None = None
+    for row in rows:
+        yield replace(row, unchanged=True) if row.label == before and not row.unchanged else row
+        if not row.unchanged:
+            before = row.label
+
+
+def _line_by_line(rows: Sequence[SourceRow]) -> list[SourceRow]:
+    """Return the steps of a case's lines in order of time; what several lines have is of the first one.
+
+    A later line shows its priority and what the other system said at its last step alone.
+    """
+    first = rows[0].line
+    seen: set[str] = set()
+    found: list[SourceRow] = []
+    for number, row in enumerate(rows):
+        if row.key in seen:
+            continue
+        seen.add(row.key)
+        last = number + 1 == len(rows) or rows[number + 1].line != row.line
+        found.append(row if row.line == first or last else replace(row, priority=""))
+    return sorted(found, key=lambda row: row.at)
+
+
+class Told(NamedTuple):
+    """The facts that a row was told as, and the name that they know it by."""
+
+    row: str
+    facts: Sequence[f.TicketFact]
 
 
 @dataclass
 class Kept:
-    """What the ledger has of a case already: its opening, and its facts by the ordinal of their row."""
+    """What the ledger has of a case already: its opening, and its facts by the key of their row.
+
+    `old` are those of batches that knew rows by their place in the case: by that ordinal and their instant.
+    """
 
     opened: f.TicketOpened
     version: int = 0
     rows: dict[str, list[f.TicketFact]] = field(default_factory=dict)
+    old: dict[tuple[str, str], list[f.TicketFact]] = field(default_factory=dict)
+
+    def add(self, fact: f.TicketFact) -> None:
+        """Take up a fact of the case's stream."""
+        if fact.row.isdigit():
+            self.old.setdefault((fact.row, fact.occurred_at), []).append(fact)
+        else:
+            self.rows.setdefault(fact.row, []).append(fact)
+
+    def told(self, rows: Sequence[SourceRow]) -> dict[str, Told]:
+        """Return what was told of each of these rows that was, by its key.
+
+        A row of a batch that went by ordinals is the one of its place and instant; else, since a file may stand the
+        other way round by now, one of its instant and agent; else, since it may have been mended, that of its place.
+        """
+        found = {row.key: Told(row.key, self.rows[row.key]) for row in rows if row.key in self.rows}
+        if not self.old:
+            return found
+        open_ = dict(self.old)
+        waiting = [row for row in rows if row.key not in found]
+        for match in (_by_place, _by_instant, _by_ordinal):
+            rest = []
+            for row in waiting:
+                place = match(row, open_)
+                if place is None:
+                    rest.append(row)
+                else:
+                    found[row.key] = Told(place[0], open_.pop(place))
+            waiting = rest
+            if match is _by_place:  # the steps of a line that share an instant were told together
+                together = {(row.ordinal, row.at) for row in rows if row.key in found}
+                shared = together & self.old.keys()
+                found |= {row.key: Told(row.ordinal, ()) for row in waiting if (row.ordinal, row.at) in shared}
+                waiting = [row for row in waiting if row.key not in found]
+        return found
 
 
-@dataclass
-class Telling:
-    """Tells one case as facts: each carries the ordinal of its row, so that a row is recorded once.
+_Places = dict[tuple[str, str], list[f.TicketFact]]
 
-    Rows that are `kept` are not told again; they are only remembered, for what follows from them. `catalogue` is the
-    one with the calendars assigned so far: a case is promised what held when it was opened, as any other.
-    """
 
-    case: SourceCase
-    account: str
-    catalogue: Catalogue
-    zone: str
-    source: str
-    grant: str
-    why: str
-    kept: Kept | None = None
-    facts: list[f.TicketFact] = field(default_factory=list)
-    _opened: f.TicketOpened | None = None
-    _waiting: bool = False
-    _resolved: bool = False
-    _excluded: bool = False
-    _given_back: bool = False
-    _priority: str = ""
+def _by_place(row: SourceRow, old: _Places) -> tuple[str, str] | None:
+    place = row.ordinal, row.at
+    return place if place in old else None
 
-    def tell(self) -> list[f.TicketFact]:
-        """Return every fact that the ledger lacks, in the order of the rows."""
-        told: dict[str, list[f.TicketFact]] = {}
-        if self.kept is not None:
-            self._opened, told = self.kept.opened, self.kept.rows
-            self._priority = self._opened.priority
-        for row in self.case.rows:
-            if row.ordinal in told:
-                self._remember(row, told[row.ordinal])
-            elif self._opened is None:
-                self._open(row)
-            elif row.repeats or row.at < self._opened.occurred_at:
-                # A row mended later may lie before the opening that was recorded without it: the promise stands.
-                self._add(f.TicketNoted, row, row.at, text=row.steps[0].label)
-            else:
-                for step in row.steps:
-                    self._step(row, step)
-                self._change_priority(row)
-        return self.facts
 
-    # --- rows that are new ------------------------------------------------------------------------------------
+def _by_instant(row: SourceRow, old: _Places) -> tuple[str, str] | None:
+    return next((place for place, told in old.items() if place[1] == row.at and told[0].by == row.agent), None)
 
-    def _open(self, row: SourceRow) -> None:
-        first, *rest = row.steps
-        day = local_day(first.at, self.zone)
-        target = self.catalogue.target(row.level, row.priority, day, first.at)
-        due = self.catalogue.calendar(target.calendar).due(from_iso(first.at), target.limit_us)
-        self._priority = row.priority
-        self._opened = self._add(
-            f.TicketOpened,
-            row,
-            first.at,
-            request="general",
-            priority=row.priority,
-            zone=self.zone,
-            level=row.level,
-            grant=self.grant,
-            why=self.why,
-            policy=target.policy,
-            calendar=target.calendar,
-            limit_us=target.limit_us,
-            due_at=to_iso(due),
-            attributes=row.attributes,
-        )
-        if first.means not in ("open", "note"):
-            self._act(row, first)
-        for step in rest:
-            self._step(row, step)
 
-    def _step(self, row: SourceRow, step: Step) -> None:
-        if self._waiting and step.means != "resume":
-            self._waiting = False
-            self._add(f.TicketResumed, row, step.at)
-        if self._resolved and step.means != "close":
-            self._resolved = False
-            self._add(f.TicketReopened, row, step.at)
-        self._act(row, step)
-
-    def _act(self, row: SourceRow, step: Step) -> None:
-        match step.means:
-            case "respond":
-                self._add(f.TicketResponded, row, step.at, channel="platform", counts=True)
-            case "wait":
-                self._waiting = True
-                self._add(f.TicketWaiting, row, step.at)
-            case "resume":
-                self._waiting = False
-                self._add(f.TicketResumed, row, step.at)
-            case "resolve":
-                self._resolved = True
-                self._add(f.TicketResolved, row, step.at)
-            case Exclude() as exclusion:
-                self._exclude(row, step, exclusion)
-            case _:
-                self._add(f.TicketNoted, row, step.at, text=step.label)
-
-    def _exclude(self, row: SourceRow, step: Step, exclusion: Exclude) -> None:
-        before = len(self.facts)
-        if not self._excluded:
-            self._excluded = True
-            self._add(f.TicketExcluded, row, step.at, reason=exclusion.exclude, approver=APPROVER)
-        if exclusion.give_back and self.grant and not self._given_back:
-            self._given_back = True
-            self._add(f.TicketGivenBack, row, step.at, reason=exclusion.exclude, grant=self.grant, approver=APPROVER)
-        if len(self.facts) == before:
-            self._add(f.TicketNoted, row, step.at, text=step.label)
-
-    def _change_priority(self, row: SourceRow) -> None:
-        """A change between rows: a raise counts from its row, a lowering changes the label only."""
-        way = sla.direction(self._priority, row.priority)
-        if not way:
-            return
-        self._priority = row.priority
-        due_at = ""
-        if way == "raise":
-            opened = self._opened
-            assert opened is not None
-            day = local_day(opened.occurred_at, self.zone)
-            target = self.catalogue.target_of(opened.policy, opened.level, row.priority, day)
-            due_at = to_iso(self.catalogue.calendar(target.calendar).due(from_iso(row.at), target.limit_us))
-        self._add(f.TicketPrioritised, row, row.at, priority=row.priority, direction=way, due_at=due_at)
-
-    # --- rows that are kept already ---------------------------------------------------------------------------
-
-    def _remember(self, row: SourceRow, told: Sequence[f.TicketFact]) -> None:
-        """Take up what a recorded row did, and add what it does to rows before it that came in later."""
-        kinds = {type(fact) for fact in told}
-        if not row.repeats:
-            if self._waiting and f.TicketResumed not in kinds:
-                self._add(f.TicketResumed, row, row.at)
-            if self._resolved and f.TicketReopened not in kinds and row.steps[0].means != "close":
-                self._add(f.TicketReopened, row, row.at)
-                self._resolved = False
-            self._waiting = False
-        for fact in told:
-            match fact:
-                case f.TicketWaiting():
-                    self._waiting = True
-                case f.TicketResumed():
-                    self._waiting = False
-                case f.TicketResolved():
-                    self._resolved = True
-                case f.TicketReopened():
-                    self._resolved = False
-                case f.TicketExcluded():
-                    self._excluded = True
-                case f.TicketGivenBack():
-                    self._given_back = True
-                case f.TicketPrioritised():
-                    self._priority = fact.priority
-
-    def _add(self, kind: type[Any], row: SourceRow, at: str, **fields: Any) -> Any:
-        fact = kind(
-            customer_no=self.account,
-            ticket_no=self.case.number,
-            occurred_at=at,
-            by=row.agent,
-            source=self.source,
-            row=row.ordinal,
-            **fields,
-        )
-        self.facts.append(fact)
-        return fact
+def _by_ordinal(row: SourceRow, old: _Places) -> tuple[str, str] | None:
+    return next((place for place in old if place[0] == row.ordinal), None)
 
 
 def by_account(cases: Iterable[SourceCase]) -> dict[str, list[SourceCase]]:

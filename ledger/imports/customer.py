@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from ledger import facts as f
 from ledger.account import Account, account_stream
 from ledger.application import Ledger
 from ledger.errors import NotFound
-from ledger.imports.cases import Kept, SourceCase, Telling
+from ledger.imports.cases import Kept, SourceCase
 from ledger.imports.mapping import Mapping
+from ledger.imports.telling import Telling
 from ledger.rules import terms
 from ledger.rules.grants import usable, why
 from ledger.rules.money import split
@@ -99,7 +101,7 @@ class Customer:
                 self.kept.setdefault(fact.ticket_no, Kept(fact))
             case = self.kept[fact.ticket_no]
             case.version = row.version
-            case.rows.setdefault(fact.row, []).append(fact)
+            case.add(fact)
         self.account.extend(own)
 
     # --- in order of their dates ------------------------------------------------------------------------------
@@ -231,21 +233,24 @@ class Customer:
             grant, reason = kept.opened.grant, kept.opened.why
         else:
             grant, reason, rows = self._take(at, case)
-        zone, source = self.mapping.times.zone, self.desk.source
-        telling = Telling(case, self.number, self.policy, zone, source, grant, reason, kept)
-        version, before = (kept.version, kept.rows) if kept is not None else (0, {})
-        imported = here = 0  # the file's rows, and facts of the case, in the part that is being filled
-        for ordinal, told in groupby(telling.tell(), key=lambda fact: fact.row):
+        telling = Telling(case, self.number, self.policy, self.mapping, self.desk.source, grant, reason, kept)
+        version = kept.version if kept is not None else 0
+        here, lines = 0, set[int]()  # facts of the case, and lines of the file, in the part that is being filled
+        counted = {0}  # lines that are counted: an opening with a column of its own stands on none
+        for row, told in groupby(telling.tell(), key=attrgetter("row")):
             facts = list(told)
             if here and here + len(facts) > _TOGETHER:
-                yield Part(rows, imported)
-                rows, imported, here = [], 0, 0
+                yield Part(rows, len(lines))
+                rows, here, lines = [], 0, set()
             rows += [Recorded(ticket_stream(case.number), version + n, fact) for n, fact in enumerate(facts, 1)]
             version += len(facts)
             here += len(facts)
-            imported += ordinal not in before
+            line = telling.lines.get(row, 0)
+            if line not in counted:
+                counted.add(line)
+                lines.add(line)
         if rows:
-            yield Part(rows, imported)
+            yield Part(rows, len(lines))
 
     def _take(self, at: str, case: SourceCase) -> tuple[str, str, list[Recorded]]:
         """Return (grant, why, rows): the unit a case takes where a usable one covers it, else none."""

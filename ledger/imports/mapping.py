@@ -12,7 +12,19 @@ import msgspec
 
 Column = str | Annotated[int, msgspec.Meta(ge=1)]  # a heading, or a position counted from 1
 Word = Literal["open", "respond", "wait", "resume", "resolve", "close", "note"]
+Verdict = Literal["met", "breached", "excluded"]
 ONE = "{}"  # in a template of numbers: the other system's value
+ANSWERS_AND_WAITS = ("respond", "wait")  # asked the customer: an answer, and waiting from then on
+
+
+class Pattern(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A part of a column: the first group of a regular expression, all of what it finds where it has none."""
+
+    column: Column
+    pattern: str
+
+
+Cell = Column | Pattern
 
 
 class Exclude(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -22,19 +34,26 @@ class Exclude(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     give_back: bool
 
 
-Meaning = Word | Exclude
+Meaning = Word | Exclude | tuple[Word, ...]
 
 
 class Columns(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """Which column holds what. `time` and `activity` are of the `events` layout only."""
+    """Which column holds what. `time`, `activity`, `opened` and `sequence` are of the `events` layout only.
 
-    case: Column
-    account: Column
-    agent: Column
-    level: Column
-    priority: Column
+    `opened` is the instant at which the case was opened, beside that of the event; `sequence` orders rows of one
+    instant. What has no column has its value from `defaults`.
+    """
+
+    case: Cell
+    account: Cell | None = None
+    agent: Cell | None = None
+    level: Cell | None = None
+    priority: Cell | None = None
     time: Column | None = None
-    activity: Column | None = None
+    activity: Cell | None = None
+    opened: Column | None = None
+    sequence: Column | None = None
+    channel: Cell | None = None
     attributes: tuple[str, ...] | dict[str, Column] = ()
 
     def kept(self) -> dict[str, Column]:
@@ -51,10 +70,47 @@ class Numbers(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Times(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
-    """`format`: "iso" or one of strptime's; `zone`: of times without an offset, and of the months of cases."""
+    """`format`: "iso" or one of strptime's; `zone`: of times without an offset, and of the months of cases.
+
+    `sure`: day and month of the format were looked at, however odd the file's dates are.
+    """
 
     format: str
     zone: str
+    sure: bool = False
+
+
+class Defaults(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a row that says nothing means: our words for level, priority and channel, their numbers for the others.
+
+    "" is none: such a row is rejected, but without an agent it is nobody's.
+    """
+
+    account: str = ""
+    agent: str = ""
+    level: str = ""
+    priority: str = ""
+    channel: str = "platform"
+
+
+class OwnLimit(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A priority beyond our three: which of ours it is, and its own limit ("30m"), for all levels or for each."""
+
+    priority: str
+    limit: str | dict[str, str]
+
+
+class Theirs(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the other system held of a case: its verdict, its due instant, its response. Kept beside ours, compared.
+
+    A blank verdict and those in `ignored` say nothing; any other that `values` has not rejects its row.
+    """
+
+    verdict: Cell | None = None
+    values: dict[str, Verdict] = {}
+    ignored: tuple[str, ...] = ()
+    due: Column | None = None
+    responded: Column | None = None
 
 
 class Step(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
@@ -88,20 +144,30 @@ class Enrolment(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
 
 
 class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
-    """A mapping. Values of levels, priorities and activities are looked up exactly as they stand."""
+    """A mapping. Values of levels, priorities and activities are looked up exactly as they stand.
+
+    `blank` are the values that say nothing. `only_on_change`: an activity counts only where it differs from the one
+    before it in its case. `second_lines`: what a second line of a case is, in the `cases` layout.
+    """
 
     name: str
     layout: Literal["events", "cases"]
     columns: Columns
     times: Times
-    levels: dict[str, str]
-    priorities: dict[str, str]
+    levels: dict[str, str] = {}
+    priorities: dict[str, str | OwnLimit] = {}
+    channels: dict[str, str] = {}
+    blank: tuple[str, ...] = ("", "?")
+    defaults: Defaults = Defaults()
     encoding: str = "utf-8"
     delimiter: str = ","
     numbers: Numbers = Numbers()
     first_row: Literal["opens", "opens_and_acts"] = "opens_and_acts"
     activities: dict[str, Meaning] = {}
     other_activities: Literal["note", "reject"] = "reject"
+    only_on_change: bool = False
+    second_lines: Literal["reject", "last_instant"] = "reject"
+    theirs: Theirs | None = None
     steps: tuple[Step, ...] = ()
     outcome: Outcome | None = None
     enrolment: Enrolment = Enrolment()
@@ -114,8 +180,16 @@ class Mapping(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=T
     def needed(self) -> tuple[Column, ...]:
         """Return every column that the file must have."""
         c = self.columns
-        wanted = [c.case, c.account, c.agent, c.level, c.priority, c.time, c.activity, *c.kept().values()]
+        wanted: list[Cell | None] = [c.case, c.account, c.agent, c.level, c.priority, c.time, c.activity]
+        wanted += [c.opened, c.sequence, c.channel, *c.kept().values()]
         wanted += [step.column for step in self.steps]
         if self.outcome is not None:
             wanted.append(self.outcome.column)
-        return tuple(dict.fromkeys(column for column in wanted if column is not None))
+        if self.theirs is not None:
+            wanted += [self.theirs.verdict, self.theirs.due, self.theirs.responded]
+        return tuple(dict.fromkeys(column_of(cell) for cell in wanted if cell is not None))
+
+
+def column_of(cell: Cell) -> Column:
+    """Return the column in which a value stands."""
+    return cell.column if isinstance(cell, Pattern) else cell

@@ -3,76 +3,51 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 from ledger.card_numbers import masked_start
-from ledger.errors import LedgerError, Malformed, Refused
-from ledger.fields import Id, Kind, NewId, Text
-from ledger.imports.lines import Record, Records
-from ledger.imports.mapping import ONE, Column, Mapping, Meaning
+from ledger.errors import Conflict, LedgerError, Refused
+from ledger.imports.dates import Dates
+from ledger.imports.lines import Records
+from ledger.imports.mapping import Mapping
+from ledger.imports.parser import Parser
+from ledger.imports.rows import Broken, Rejected, SourceRow
 from ledger.imports.xes import XesRecords
-from ledger.rules import instants
 
-_AHEAD = timedelta(minutes=2)
-_UNREADABLE = re.compile("[\udc80-\udcff]")  # what a byte becomes that is not of the encoding
-_ID, _NEW_ID, _WORDS, _ATTRIBUTE = Id(), NewId(), Text(200), Text(200, blank=True)
 _TEXT_KEPT = 4000
-
-
-class Step(NamedTuple):
-    """One thing that happened in a case, at canonical instant `at`; `label` is the other system's word."""
-
-    at: str
-    means: Meaning
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """One record of the file: the `ordinal`-th of its case, with what happened."""
-
-    line: int
-    ordinal: str
-    case: str
-    account: str
-    agent: str
-    level: str
-    priority: str
-    steps: tuple[Step, ...]
-    attributes: dict[str, str]
-    repeats: bool
-
-    @property
-    def at(self) -> str:
-        """When the row happened: its first step."""
-        return self.steps[0].at
-
-
-class Rejected(NamedTuple):
-    """A record that was not imported, and why (a LedgerError with words in both languages)."""
-
-    line: int
-    reason: LedgerError
-    text: str
+_EVERY = 500  # rows between two tellings of how far the reading is
+Progress = Callable[[int], None]
 
 
 @dataclass(slots=True)
 class Contents:
-    """A file's rows by case, in the file's order, and its rejected records; `digest`: the SHA-256 of its bytes."""
+    """A file's rows by case, in the file's order, and its rejected records; `digest`: the SHA-256 of its bytes.
+
+    `newest_first`: its rows stand so, case by case. Of the rejected rows `broken` are those of which at least the case
+    is known, `aside` those of which everything is.
+    """
 
     digest: str
     records: Records | XesRecords
     rows: int = 0
     cases: dict[str, list[SourceRow]] = field(default_factory=dict)
     rejected: list[Rejected] = field(default_factory=list)
+    broken: dict[str, list[Broken]] = field(default_factory=dict)
+    aside: dict[str, list[SourceRow]] = field(default_factory=dict)
+    newest_first: bool = False
+    dates: Dates | None = None
+
+    def reject(self, line: int, reason: LedgerError, text: str, broken: Broken | None) -> None:
+        """Set a record aside: its line, why, its own text, and what can be read of it."""
+        self.rejected.append(Rejected(line, reason, masked_start(text.rstrip("\r\n"), _TEXT_KEPT)))
+        if broken is not None:
+            self.broken.setdefault(broken.case, []).append(broken)
 
 
-def read(path: Path, mapping: Mapping, now: str) -> Contents:
+def read(path: Path, mapping: Mapping, now: str, progress: Progress | None = None) -> Contents:
     """Read all of `path`; Refused when it is missing, empty, undecodable or lacks a column the mapping names."""
     digest, records = _opened(path, mapping)
     contents = Contents(digest, records)
@@ -80,16 +55,21 @@ def read(path: Path, mapping: Mapping, now: str) -> Contents:
     header = next(stream, None)
     if header is None:
         raise Refused("import_empty", file=path.name)
-    parser = _Parser(mapping, now, header, path.name)
+    parser = Parser(mapping, now, header, path.name)
+    contents.dates = parser.dates
     for record in stream:
         contents.rows += 1
+        if progress is not None and not contents.rows % _EVERY:
+            progress(contents.rows)
         try:
-            row = parser.row(record)
+            for row in parser.rows(record):
+                contents.cases.setdefault(row.case, []).append(row)
         except LedgerError as reason:
             text = records.reread(parser.width) or record.text
-            contents.rejected.append(Rejected(record.line, reason, masked_start(text.rstrip("\r\n"), _TEXT_KEPT)))
-        else:
-            contents.cases.setdefault(row.case, []).append(row)
+            contents.reject(record.line, reason, text, parser.broken(record))
+    contents.newest_first = _newest_first(contents.cases)
+    if mapping.layout == "cases":
+        _lines_of_one_case(contents, mapping)
     return contents
 
 
@@ -102,140 +82,56 @@ def _opened(path: Path, mapping: Mapping) -> tuple[str, Records | XesRecords]:
         content = path.read_bytes()
         # A byte that is not of the encoding becomes a surrogate, which no row accepts: one row is lost, not the file.
         text = content.decode(mapping.encoding, "surrogateescape").removeprefix("\ufeff")
+    except FileNotFoundError as error:
+        raise Refused("import_no_file", file=path.name) from error
     except OSError as error:
         raise Refused("import_unreadable", file=path.name, why=error.strerror or str(error)) from error
     except UnicodeError as error:
-        raise Refused("import_unreadable", file=path.name, why=str(error)) from error
+        raise Refused("import_undecodable", file=path.name, encoding=mapping.encoding) from error
     return hashlib.sha256(content).hexdigest(), Records(text, mapping.delimiter)
 
 
-class _Parser:
-    def __init__(self, mapping: Mapping, now: str, header: Record, name: str) -> None:
-        self.mapping = mapping
-        self.latest = instants.to_iso(instants.from_iso(now) + _AHEAD)
-        self.header = [cell.strip() for cell in header.cells]
-        self.width = len(self.header)
-        self.at = {column: self._find(column, name) for column in mapping.needed()}
-        self.attributes = list(mapping.columns.kept().items())
-        self.seen: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
-        self.count: dict[str, int] = {}
-        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _NEW_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
-
-    def _find(self, column: Column, name: str) -> int:
-        if isinstance(column, int):
-            if column > self.width:
-                raise Refused("import_position", file=name, position=column, columns=self.width)
-            return column - 1
-        if column not in self.header:
-            raise Refused("import_column", file=name, column=column)
-        if self.header.count(column) > 1:
-            raise Refused("import_column_twice", file=name, column=column)
-        return self.header.index(column)
-
-    def row(self, record: Record) -> SourceRow:
-        columns, numbers, cells = self.mapping.columns, self.mapping.numbers, record.cells
-        if record.error:
-            raise Malformed("line", record.error, "remedy_csv")
-        case = self._number(cells, columns.case, numbers.ticket, _NEW_ID)
-        # Counted before anything else is checked: a row that is mended later keeps its place.
-        ordinal = self.count[case] = self.count.get(case, 0) + 1
-        if len(cells) != self.width:
-            raise Malformed("line", len(cells), "remedy_columns", expected=self.width)
-        if _UNREADABLE.search(record.text):
-            raise Malformed("line", record.text, "remedy_encoding", encoding=self.mapping.encoding)
-        seen = self.seen.setdefault(case, set())
-        whole = hashlib.blake2b(repr(cells).encode(), digest_size=16).digest()
-        row = SourceRow(
-            line=record.line,
-            ordinal=str(ordinal),
-            case=case,
-            account=self._number(cells, columns.account, numbers.account, _NEW_ID),
-            agent=self._number(cells, columns.agent, numbers.agent),
-            level=self._value(cells, columns.level, self.mapping.levels),
-            priority=self._value(cells, columns.priority, self.mapping.priorities),
-            steps=tuple(self._steps(cells)),
-            attributes={
-                name: self._parse(_ATTRIBUTE, self._cell(cells, column), column) for name, column in self.attributes
-            },
-            repeats=whole in seen,
-        )
-        seen.add(whole)
-        return row
-
-    # --- cells ------------------------------------------------------------------------------------------------
-
-    def _cell(self, cells: list[str], column: Column) -> str:
-        index = self.at[column]
-        return cells[index].strip() if index < len(cells) else ""
-
-    def _heading(self, column: Column) -> str:
-        return self.header[self.at[column]]
-
-    def _number(self, cells: list[str], column: Column, template: str, kind: Kind = _ID) -> str:
-        text = self._cell(cells, column)
-        return self._parse(kind, text if template == ONE or not text else template.replace(ONE, text), column)
-
-    def _parse(self, kind: Kind, text: str, column: Column) -> str:
-        parsed = self._parsed[kind]  # values come again and again, and their check is slow
-        found = parsed.get(text)
-        if found is None:
-            found = parsed[text] = kind.parse(text, self._heading(column))
-        return found
-
-    def _value(self, cells: list[str], column: Column, known: dict[str, str]) -> str:
-        value = self._cell(cells, column)
-        if value not in known:
-            raise Malformed(self._heading(column), value, "remedy_choice", words=", ".join(known))
-        return known[value]
-
-    # --- what happened ----------------------------------------------------------------------------------------
-
-    def _steps(self, cells: list[str]) -> Iterator[Step]:
-        time, activity = self.mapping.columns.time, self.mapping.columns.activity
-        if time is None or activity is None:
-            yield from self._steps_of_a_line(cells)
-            return
-        word = self._cell(cells, activity)
-        means = self.mapping.activities.get(word)
-        if means is None:
-            if self.mapping.other_activities == "reject":
-                raise Malformed(self._heading(activity), word, "remedy_activity")
-            means = "note"
-        yield Step(self._instant(cells, time), means, self._parse(_WORDS, word, activity))
-
-    def _steps_of_a_line(self, cells: list[str]) -> Iterator[Step]:
-        steps = [
-            Step(self._instant(cells, step.column), step.action, self._heading(step.column))
-            for step in self.mapping.steps
-            if step.action == "open" or self._cell(cells, step.column)
-        ]
-        opened = next(step for step in steps if step.means == "open")
-        early = next((step for step in steps if step.at < opened.at), None)
-        if early is not None:
-            raise Malformed(early.label, early.at, "remedy_before_opening")
-        yield from sorted(steps, key=lambda step: (step.at, step.means != "open"))
-        outcome = self.mapping.outcome
-        word = self._cell(cells, outcome.column) if outcome is not None else ""
-        if outcome is None or not word or word in outcome.ignored:
-            return
-        if word not in outcome.values:
-            known = ", ".join([*outcome.values, *outcome.ignored])
-            raise Malformed(self._heading(outcome.column), word, "remedy_choice", words=known)
-        yield Step(max(step.at for step in steps), outcome.values[word], word)
-
-    def _instant(self, cells: list[str], column: Column) -> str:
-        text = self._cell(cells, column)
-        times = self.mapping.times
-        try:
-            local = datetime.fromisoformat(text) if times.format == "iso" else _strptime(text, times.format)
-            aware = local if local.tzinfo is not None else instants.wall(local, times.zone)
-            at = instants.to_iso(aware)
-        except (ValueError, OverflowError):
-            raise Malformed(self._heading(column), text, "remedy_time_format", format=times.format) from None
-        if at < "1900" or at > self.latest:
-            raise Malformed(self._heading(column), text, "remedy_future_row")
-        return at
+def _newest_first(cases: dict[str, list[SourceRow]]) -> bool:
+    """Whether the rows of the cases stand newest first; where no case tells, whether the cases do."""
+    rising = falling = 0
+    for rows in cases.values():
+        for before, after in pairwise(rows):
+            rising += before.at < after.at
+            falling += before.at > after.at
+    if rising == falling:
+        firsts = [rows[0].at for rows in cases.values()]
+        for first, second in pairwise(firsts):
+            rising += first < second
+            falling += first > second
+    return falling > rising
 
 
-def _strptime(text: str, pattern: str) -> datetime:
-    return datetime.strptime(text, pattern)  # noqa: DTZ007 - its zone is the mapping's, or in the text
+def _lines_of_one_case(contents: Contents, mapping: Mapping) -> None:
+    """Put several lines of a case in order of their last instants; the later ones are refused where none is wanted.
+
+    A later line shows the case's priority at its last instant, and of its steps only what no line before it had.
+    """
+    for case, rows in contents.cases.items():
+        lines = list(_by_line(rows))
+        if len(lines) > 1:
+            lines.sort(key=_last)
+            if mapping.second_lines == "reject":
+                for line in lines[1:]:
+                    reason = Conflict("import_second_line", ticket=case, line=lines[0][0].line)
+                    contents.reject(line[0].line, reason, contents.records.line(line[0].line), None)
+                    contents.aside.setdefault(case, []).extend(line)
+                lines = lines[:1]
+        contents.cases[case] = [row for line in lines for row in line]
+
+
+def _by_line(rows: list[SourceRow]) -> Iterator[list[SourceRow]]:
+    lines: dict[int, list[SourceRow]] = {}
+    for row in rows:
+        lines.setdefault(row.line, []).append(row)
+    yield from lines.values()
+
+
+def _last(line: list[SourceRow]) -> tuple[str, int, str, str, str, str]:
+    """Return what puts lines of a case in order, whatever their order in the file."""
+    last = line[-1]
+    return last.at, len(line), last.label, last.priority, last.level, last.account

@@ -10,70 +10,83 @@ import random
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ledger import facts as f
 from ledger.application import Ledger
-from ledger.errors import Conflict, Unavailable
+from ledger.errors import Conflict, Refused, Unavailable
+from ledger.imports.batch import Batch, Summary
 from ledger.imports.cases import SourceCase, by_account, sort
 from ledger.imports.customer import Customer, Desk, Part, streams
+from ledger.imports.effects import effects
 from ledger.imports.mapping import Mapping
-from ledger.imports.reader import Contents, Rejected, read
+from ledger.imports.reader import Contents, Progress, read
+from ledger.imports.rows import Rejected
 from ledger.store import FactMapper, IntegrityError, Row
 from ledger.store.base import MAX_BYTES, MAX_EVENTS
+from ledger.ticket import ticket_stream
 
 _TRIES = 10
 _STREAMS_AT_ONCE = 400
-Progress = Callable[[int], None]
-
-
-@dataclass
-class Summary:
-    """What an import did: imported + skipped + rejected = rows."""
-
-    rows: int = 0
-    imported: int = 0
-    accounts: int = 0
-    tickets: int = 0
-    rejected: list[Rejected] = field(default_factory=list)
-
-    @property
-    def skipped(self) -> int:
-        """Rows that the ledger had before, from this run's rivals too."""
-        return self.rows - self.imported - len(self.rejected)
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the counts."""
-        return {
-            "rows": self.rows,
-            "imported": self.imported,
-            "skipped": self.skipped,
-            "rejected": len(self.rejected),
-            "accounts": self.accounts,
-            "tickets": self.tickets,
-        }
+_EVENTS, _BYTES = MAX_EVENTS - 1, MAX_BYTES - 4096  # who ran it stands in the same transaction as the first of it
 
 
 class Import:
-    """A file that has been read, about to be recorded. `dry_run`: counted, nothing written."""
+    """A file that has been read, about to be recorded by `by`. `dry_run`: counted, nothing written."""
 
-    def __init__(self, ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False) -> None:
-        """Refused for a file that cannot be read, NotFound where the catalogue has no price to enrol with."""
-        contents = read(path, mapping, ledger.clock.now())
+    def __init__(
+        self,
+        ledger: Ledger,
+        path: Path,
+        mapping: Mapping,
+        *,
+        dry_run: bool = False,
+        by: str = "operator",
+        reading: Progress | None = None,
+    ) -> None:
+        """Refused for a file that cannot be read, NotFound where the catalogue has no price to enrol with.
+
+        Refused too where the format of times seems to take day and month for each other, unless the mapping is sure.
+        `reading` is called with the number of rows read.
+        """
+        now = ledger.clock.now()
+        contents = read(path, mapping, now, reading)
+        doubt = _doubt(contents, path, mapping)
+        if doubt is not None and not dry_run and not mapping.times.sure:
+            raise doubt
         source = f"import:{mapping.name}:{contents.digest[:12]}"
         self.rows = contents.rows
-        self._recorder = _Recorder(Desk(ledger, mapping, source), contents, dry_run)
+        summary = Summary(contents.rows, rejected=list(contents.rejected), source=source, by=by)
+        summary.zone, summary.doubt = mapping.zone, None if mapping.times.sure else doubt
+        summary.effects = list(effects(contents, mapping, ledger.policy(), now, _known(ledger, contents)))
+        desk = Desk(ledger, mapping, source)
+        batch = Batch(source, mapping, path.name, contents.digest, by)
+        self._recorder = _Recorder(desk, contents, summary, None if dry_run else batch)
 
     def run(self, progress: Progress | None = None) -> Summary:
         """Record it and return the counts; `progress` is called with the number of rows done."""
         return self._recorder.run(progress)
 
 
-def import_file(ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False) -> Summary:
+def import_file(
+    ledger: Ledger, path: Path, mapping: Mapping, *, dry_run: bool = False, by: str = "operator"
+) -> Summary:
     """Import `path`; return the counts and the rejected records."""
-    return Import(ledger, path, mapping, dry_run=dry_run).run()
+    return Import(ledger, path, mapping, dry_run=dry_run, by=by).run()
+
+
+def _doubt(contents: Contents, path: Path, mapping: Mapping) -> Refused | None:
+    found = contents.dates.doubt() if contents.dates is not None else None
+    return None if found is None else Refused(found.why, file=path.name, format=mapping.times.format, **found._asdict())
+
+
+def _known(ledger: Ledger, contents: Contents) -> set[str]:
+    """Return the tickets that the ledger has, of those whose rows were all rejected."""
+    missing = [number for number in contents.broken if number not in contents.cases]
+    names = {ticket_stream(number): number for number in missing}
+    found = ledger.store.rows_of_streams(list(names), ledger.store.last_position()) if names else ()
+    return {names[row.stream] for row in found}
 
 
 class _Batch:
@@ -94,7 +107,7 @@ class _Batch:
         """Add rows that belong in one transaction; what was collected before goes first where they do not fit."""
         stored = [self._mapper.to_stored_event(row) for row in part.rows]
         size = sum(len(event.state) for event in stored)
-        if len(self._events) + len(stored) > MAX_EVENTS or self._size + size > MAX_BYTES:
+        if len(self._events) + len(stored) > _EVENTS or self._size + size > _BYTES:
             self.flush()
         self._events += stored
         self._accounts += [row.fact.customer_no for row in part.rows]
@@ -105,6 +118,8 @@ class _Batch:
                 self._counts["accounts"] += 1
             elif isinstance(row.fact, f.TicketOpened):
                 self._counts["tickets"] += 1
+            if isinstance(row.fact, f.TicketFact):
+                self._counts[row.fact.TOPIC] += 1
 
     def flush(self) -> None:
         """Append what was collected; IntegrityError when somebody wrote one of the streams meanwhile."""
@@ -115,12 +130,16 @@ class _Batch:
 
 
 class _Recorder:
-    def __init__(self, desk: Desk, contents: Contents, dry_run: bool) -> None:
+    def __init__(self, desk: Desk, contents: Contents, summary: Summary, run: Batch | None) -> None:
+        """`run` is None where nothing is to be written."""
         self.desk = desk
-        self.dry_run = dry_run
-        self.summary = Summary(rows=contents.rows, rejected=list(contents.rejected))
+        self.run_by = run
+        self.summary = summary
         self.batch = _Batch(self._append)
-        self._cases = by_account(SourceCase.of(rows, desk.mapping) for rows in contents.cases.values())
+        newest = contents.newest_first
+        self._cases = by_account(
+            SourceCase.of(rows, desk.mapping, newest_first=newest) for rows in contents.cases.values()
+        )
         self._line = contents.records.line
         contents.cases.clear()
         for cases in self._cases.values():
@@ -128,6 +147,7 @@ class _Recorder:
         self._queue = deque(self._cases)
         self._unsaved: list[str] = []  # customers with events in the batch, the present one last
         self._tries: Counter[str] = Counter()
+        self._told_who = False
         self._ahead: dict[str, list[Row]] = {}  # what the ledger has of the next customers in the queue
 
     def run(self, progress: Progress | None) -> Summary:
@@ -142,7 +162,7 @@ class _Recorder:
             except IntegrityError:
                 self._put_back()
                 continue
-            done += sum(len(case.rows) for case in self._cases[number])
+            done += sum(len({row.line for row in case.rows}) for case in self._cases[number])
             if progress is not None:
                 progress(min(done, self.summary.rows))
         self.summary.rejected.sort(key=lambda rejected: rejected.line)
@@ -156,7 +176,8 @@ class _Recorder:
         self._cases[number] = customer.cases
         for case in customer.taken:
             reason = Conflict("duplicate_ticket", ticket=case.number)
-            self.summary.rejected += [Rejected(row.line, reason, self._line(row.line)) for row in case.rows]
+            lines = sorted({row.line for row in case.rows if row.line})
+            self.summary.rejected += [Rejected(line, reason, self._line(line)) for line in lines]
         for owner, case in customer.strays:
             if owner not in self._queue:
                 self._queue.append(owner)
@@ -194,10 +215,16 @@ class _Recorder:
         time.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - it only spreads the retries
 
     def _append(self, events: list[Any], accounts: list[str], counts: Counter[str]) -> None:
-        ledger = self.desk.ledger
-        if not self.dry_run:
-            ledger.append_stored(events, accounts, ledger.clock.now())
+        ledger, summary = self.desk.ledger, self.summary
+        if self.run_by is not None:
+            now = ledger.clock.now()
+            if not self._told_who:  # with the first of it: a run that is killed has told who ran it
+                row = self.run_by.row(ledger.store, now, summary.rows, len(summary.rejected))
+                events, accounts = [FactMapper().to_stored_event(row), *events], ["", *accounts]
+            ledger.append_stored(events, accounts, now)
+            self._told_who = True
         del self._unsaved[:-1]  # the present customer may have more to come; the others are done
-        self.summary.imported += counts["imported"]
-        self.summary.accounts += counts["accounts"]
-        self.summary.tickets += counts["tickets"]
+        summary.imported += counts.pop("imported", 0)
+        summary.accounts += counts.pop("accounts", 0)
+        summary.tickets += counts.pop("tickets", 0)
+        summary.facts += counts

@@ -100,8 +100,15 @@ def _governs(move: Move, clock: Clock, facts: Sequence[f.TicketFact], terms: Ter
         fact = next(x for x in facts if isinstance(x, f.TicketReclassified) and x.occurred_at == move.at and x.due_at)
         return Limit("joined", move.at, level, priority, fact.limit_us, fact.calendar, move.at, move.after)
     limit_us, calendar = terms.target(level, priority)
+    limit_us = _own_limit(facts, move) or limit_us
     start = clock.started_at if move.cause == "lowered" else move.at
     return Limit(move.cause, move.at, level, priority, limit_us, calendar, start, move.after)
+
+
+def _own_limit(facts: Sequence[f.TicketFact], move: Move) -> int:
+    """Return the limit that a change of priority brought by itself (an imported one of another system), else 0."""
+    own = (x for x in facts if isinstance(x, f.TicketPrioritised) and x.limit_us and x.occurred_at == move.at)
+    return next((x.limit_us for x in own if x.due_at == move.after), 0)
 
 
 def segments(

@@ -208,7 +208,7 @@ def _date(fact: f.TicketFact) -> str:
 
 
 # Most facts of a case: they move nothing that `_fold` has not taken from them.
-_STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted})
+_STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted, f.TicketJudgedElsewhere})
 
 
 def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:

@@ -1,0 +1,387 @@
+"""One record of a file becomes rows of a case: what its cells say, by the mapping."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import NamedTuple, TypeVar
+
+from ledger.errors import LedgerError, Malformed, Refused
+from ledger.fields import Id, Kind, Text
+from ledger.imports.dates import Dates, ambiguous
+from ledger.imports.lines import Record
+from ledger.imports.mapping import ONE, Cell, Column, Mapping, Meaning, OwnLimit, Pattern, Theirs, column_of
+from ledger.imports.rows import NOTHING_SAID, Broken, SourceRow, TheirWord
+from ledger.rules import instants
+
+_AHEAD = timedelta(minutes=2)
+_UNREADABLE = re.compile("[\udc80-\udcff]")  # what a byte becomes that is not of the encoding
+_ID, _WORDS, _ATTRIBUTE = Id(), Text(200), Text(200, blank=True)
+_NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
+_FAR = "9999"
+_MOST_KNOWN = 20_000
+_Value = TypeVar("_Value")
+
+
+class _Place(NamedTuple):
+    """Where a value stands: its cell, its heading, and the pattern of the part of it that is meant."""
+
+    at: int
+    heading: str
+    pattern: re.Pattern[str] | None
+
+
+class _Step(NamedTuple):
+    at: str
+    means: Meaning
+    label: str
+
+
+class _Who(NamedTuple):
+    """What a row says beside what happened."""
+
+    account: str
+    agent: str
+    level: str
+    priority: str
+    stated: str
+    channel: str
+    said: tuple[str, str, str]  # agent, level and priority as the file has them
+
+
+class Parser:
+    """Reads the records of one file. `width`: how many cells each has; `dates`: what its instants look like."""
+
+    def __init__(self, mapping: Mapping, now: str, header: Record, name: str) -> None:
+        """Refused where the file lacks a column that the mapping names, or has it twice."""
+        self.mapping = mapping
+        self.latest = instants.to_iso(instants.from_iso(now) + _AHEAD)
+        self.header = [cell.strip() for cell in header.cells]
+        self.width = len(self.header)
+        self.dates = Dates(mapping.times, now) if ambiguous(mapping.times.format) else None
+        self._at = {column: self._find(column, name) for column in mapping.needed()}
+        columns = mapping.columns
+        self._case = self._place(columns.case)
+        self._account, self._agent = self._maybe(columns.account), self._maybe(columns.agent)
+        self._level, self._priority = self._maybe(columns.level), self._maybe(columns.priority)
+        self._channel, self._activity = self._maybe(columns.channel), self._maybe(columns.activity)
+        self._time, self._opened = self._maybe(columns.time), self._maybe(columns.opened)
+        self._sequence = self._maybe(columns.sequence)
+        self._attributes = [(name, self._place(column)) for name, column in columns.kept().items()]
+        self._steps = [(self._place(step.column), step.action) for step in mapping.steps]
+        self._outcome = self._maybe(mapping.outcome.column if mapping.outcome is not None else None)
+        theirs = mapping.theirs or Theirs()
+        self._theirs = [self._maybe(cell) for cell in (theirs.verdict, theirs.due, theirs.responded)]
+        self._blank = frozenset(mapping.blank)
+        who = (self._account, self._agent, self._level, self._priority, self._channel)
+        self._who_at = [place.at for place in who if place is not None]
+        self._known_who: dict[tuple[str, ...], _Who] = {}
+        self._whole: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
+        self._equal: dict[tuple[str, bytes], int] = {}
+        self._count: dict[str, int] = {}
+        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
+
+    def _find(self, column: Column, name: str) -> int:
+        if isinstance(column, int):
+            if column > self.width:
+                raise Refused("import_position", file=name, position=column, columns=self.width)
+            return column - 1
+        if column not in self.header:
+            raise Refused("import_column", file=name, column=column)
+        if self.header.count(column) > 1:
+            raise Refused("import_column_twice", file=name, column=column)
+        return self.header.index(column)
+
+    def _place(self, cell: Cell) -> _Place:
+        index = self._at[column_of(cell)]
+        return _Place(index, self.header[index], re.compile(cell.pattern) if isinstance(cell, Pattern) else None)
+
+    def _maybe(self, cell: Cell | None) -> _Place | None:
+        return None if cell is None else self._place(cell)
+
+    # --- a record ---------------------------------------------------------------------------------------------
+
+    def rows(self, record: Record) -> list[SourceRow]:
+        """Return what a record says of its case, in order of time; LedgerError where it cannot be recorded.
+
+        Of a line that repeats another of its case in every cell, in the `cases` layout, nothing is returned.
+        """
+        cells = record.cells
+        if record.error:
+            raise Malformed("line", record.error, "remedy_csv")
+        case = self._number(cells, self._case, self.mapping.numbers.ticket)
+        # Counted before anything else is checked: by its place a row was known before 2026-11-25.
+        ordinal = self._count[case] = self._count.get(case, 0) + 1
+        if len(cells) != self.width:
+            raise Malformed("line", len(cells), "remedy_columns", expected=self.width)
+        if _UNREADABLE.search(record.text):
+            raise Malformed("line", record.text, "remedy_encoding", encoding=self.mapping.encoding)
+        who = self._who(cells)
+        if self._time is None or self._activity is None:
+            return self._line(record.line, case, str(ordinal), cells, who)
+        at = self._instant(cells, self._time)
+        means, label, unchanged = self._happened(cells, self._activity)
+        return [
+            SourceRow(
+                line=record.line,
+                ordinal=str(ordinal),
+                key=self._key(case, at, label, *who.said),
+                case=case,
+                account=who.account,
+                agent=who.agent,
+                level=who.level,
+                priority=who.priority,
+                stated=who.stated,
+                at=at,
+                means=means,
+                label=label,
+                channel=who.channel,
+                attributes=self._attributes_of(cells),
+                repeats=self._repeats(case, cells),
+                sequence=self._order(cells),
+                opened=self._maybe_instant(cells, self._opened),
+                theirs=self._theirs_of(cells),
+                unchanged=unchanged,
+            )
+        ]
+
+    def broken(self, record: Record) -> Broken | None:
+        """Return what can be read of a record that was rejected; None where its case cannot."""
+        cells = record.cells
+        case = _attempt(lambda: self._number(cells, self._case, self.mapping.numbers.ticket))
+        if not case or record.error or len(cells) != self.width:
+            return Broken(record.line, case) if case else None
+        step = _attempt(lambda: self._lenient(cells))
+        if step is None:
+            return Broken(record.line, case)
+        level = _attempt(lambda: self._known(cells, self._level, self.mapping.levels, self.mapping.defaults.level))
+        told = _attempt(lambda: self._priorities(cells)) or ("", "")
+        account = _attempt(lambda: self._account_of(cells)) or ""
+        agent = _attempt(lambda: self._agent_of(cells)) or ""
+        return Broken(record.line, case, step.at, step.means, step.label, agent, account, level or "", *told)
+
+    def _lenient(self, cells: list[str]) -> _Step:
+        """Return what happened in a row; an activity that nobody knows is a note."""
+        if self._time is None or self._activity is None:
+            return next(step for step in self._steps_of_a_line(cells) if step.means == "open")
+        at = self._instant(cells, self._time)
+        word = self._said(cells, self._activity)
+        return _Step(at, self.mapping.activities.get(word, "note"), word[:200])
+
+    # --- what a row says --------------------------------------------------------------------------------------
+
+    def _who(self, cells: list[str]) -> _Who:
+        """Return who did it for whom, of which level and priority: the same cells come again and again."""
+        raw = tuple([cells[index] for index in self._who_at])
+        found = self._known_who.get(raw)
+        if found is None:
+            level = self._known(cells, self._level, self.mapping.levels, self.mapping.defaults.level)
+            priority, stated = self._priorities(cells)
+            account, agent = self._account_of(cells), self._agent_of(cells)
+            channel = self._known(cells, self._channel, self.mapping.channels, self.mapping.defaults.channel)
+            said = (self._said(cells, self._agent), self._said(cells, self._level), self._said(cells, self._priority))
+            found = _Who(account, agent, level, priority, stated, channel, said)
+            if len(self._known_who) < _MOST_KNOWN:
+                self._known_who[raw] = found
+        return found
+
+    def _account_of(self, cells: list[str]) -> str:
+        default = self.mapping.defaults.account
+        if self._account is None or (default and not self._said(cells, self._account)):
+            return default
+        return self._number(cells, self._account, self.mapping.numbers.account)
+
+    def _agent_of(self, cells: list[str]) -> str:
+        """Return who did it: "" where nobody is named, which is no mistake (nobody was assigned yet)."""
+        if self._agent is None or not self._said(cells, self._agent):
+            return self.mapping.defaults.agent
+        return self._number(cells, self._agent, self.mapping.numbers.agent)
+
+    def _priorities(self, cells: list[str]) -> tuple[str, str]:
+        """Return our priority and, where theirs has a limit of its own, their word for it."""
+        said = self._said(cells, self._priority)
+        default = self.mapping.defaults.priority
+        if not said and default:
+            return default, ""
+        meant = self.mapping.priorities.get(said)
+        if meant is None:
+            raise self._unknown(said, self._priority, self.mapping.priorities)
+        return (meant.priority, said) if isinstance(meant, OwnLimit) else (meant, "")
+
+    def _known(self, cells: list[str], place: _Place | None, known: dict[str, str], default: str) -> str:
+        said = self._said(cells, place)
+        if not said and default:
+            return default
+        if said not in known:
+            raise self._unknown(said, place, known)
+        return known[said]
+
+    def _unknown(self, said: str, place: _Place | None, known: Iterable[str]) -> Malformed:
+        heading = place.heading if place is not None else ""
+        return Malformed(heading, said, "remedy_choice", words=", ".join(known))
+
+    def _theirs_of(self, cells: list[str]) -> TheirWord:
+        verdict, due, responded = self._theirs
+        theirs = self.mapping.theirs
+        if theirs is None:
+            return NOTHING_SAID
+        word = self._said(cells, verdict)
+        if word in theirs.ignored:
+            word = ""
+        if word and word not in theirs.values:
+            raise self._unknown(word, verdict, [*theirs.values, *theirs.ignored])
+        return TheirWord(
+            theirs.values[word] if word else "",
+            self._maybe_instant(cells, due, _FAR),  # a due instant may lie ahead
+            self._maybe_instant(cells, responded),
+        )
+
+    def _attributes_of(self, cells: list[str]) -> dict[str, str]:
+        return {name: self._parse(_ATTRIBUTE, cells[place.at].strip(), place) for name, place in self._attributes}
+
+    # --- by what it is known ----------------------------------------------------------------------------------
+
+    def _key(self, case: str, *said: str) -> str:
+        """Return by what a row is known: a digest of what it says, and how many of its case said the same before."""
+        digest = hashlib.blake2b("\0".join(said).encode(), digest_size=8).digest()
+        number = self._equal[case, digest] = self._equal.get((case, digest), 0) + 1
+        return f"{digest.hex()}.{number}"
+
+    def _repeats(self, case: str, cells: list[str]) -> bool:
+        """Whether a row of the case was the same in every column."""
+        whole = hashlib.blake2b("\0".join(cells).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        seen = self._whole.setdefault(case, set())
+        if whole in seen:
+            return True
+        seen.add(whole)
+        return False
+
+    def _order(self, cells: list[str]) -> tuple[int, int, str]:
+        """Return the place that the column of sequence gives a row among those of its instant: numbers first."""
+        said = self._said(cells, self._sequence)
+        return (0, int(said), "") if _NUMBER.fullmatch(said) else (1, 0, said)
+
+    # --- cells ------------------------------------------------------------------------------------------------
+
+    def _said(self, cells: list[str], place: _Place | None) -> str:
+        """Return what a cell says, or the part of it that is meant; "" where it says nothing."""
+        if place is None:
+            return ""
+        said = cells[place.at].strip() if place.at < len(cells) else ""
+        if said in self._blank:
+            return ""
+        if place.pattern is not None:
+            found = place.pattern.search(said)
+            said = (found[1 if place.pattern.groups else 0] or "").strip() if found else ""
+        return said
+
+    def _number(self, cells: list[str], place: _Place, template: str) -> str:
+        said = self._parse(_ID, self._said(cells, place), place)
+        return said if template == ONE else self._parse(_ID, template.replace(ONE, said), place)
+
+    def _parse(self, kind: Kind, said: str, place: _Place) -> str:
+        parsed = self._parsed[kind]  # values come again and again, and their check is slow
+        found = parsed.get(said)
+        if found is None:
+            found = parsed[said] = kind.parse(said, place.heading)
+        return found
+
+    # --- what happened ----------------------------------------------------------------------------------------
+
+    def _happened(self, cells: list[str], activity: _Place) -> tuple[Meaning, str, bool]:
+        """Return what a row means, the other system's word for it, and whether it says that nothing changed."""
+        raw = cells[activity.at].strip()
+        word = raw if raw in self.mapping.activities else self._said(cells, activity)
+        means = self.mapping.activities.get(word)
+        if means is None:
+            if not word and self.mapping.only_on_change:
+                return "note", "", True
+            if self.mapping.other_activities == "reject":
+                raise Malformed(activity.heading, word, "remedy_activity")
+            means = "note"
+        return means, self._parse(_WORDS, word, activity), False
+
+    def _line(self, line: int, case: str, ordinal: str, cells: list[str], who: _Who) -> list[SourceRow]:
+        """Return the steps of a line. The opening and the last one show its priority, the last what theirs said."""
+        if self._repeats(case, cells):
+            return []
+        steps = self._steps_of_a_line(cells)
+        attributes, theirs = self._attributes_of(cells), self._theirs_of(cells)
+        return [
+            SourceRow(
+                line=line,
+                ordinal=ordinal,
+                key=hashlib.blake2b(f"{step.at}\0{step.label}".encode(), digest_size=8).hexdigest() + ".1",
+                case=case,
+                account=who.account,
+                agent=who.agent,
+                level=who.level,
+                priority=who.priority if number in (0, len(steps) - 1) else "",
+                stated=who.stated,
+                at=step.at,
+                means=step.means,
+                label=step.label,
+                channel=who.channel,
+                attributes=attributes,
+                repeats=False,
+                theirs=theirs if number == len(steps) - 1 else NOTHING_SAID,
+            )
+            for number, step in enumerate(steps)
+        ]
+
+    def _steps_of_a_line(self, cells: list[str]) -> list[_Step]:
+        steps = [
+            _Step(self._instant(cells, place), action, place.heading)
+            for place, action in self._steps
+            if action == "open" or self._said(cells, place)
+        ]
+        opened = next(step for step in steps if step.means == "open")
+        early = next((step for step in steps if step.at < opened.at), None)
+        if early is not None:
+            raise Malformed(early.label, early.at, "remedy_before_opening")
+        found = sorted(steps, key=lambda step: (step.at, step.means != "open"))
+        outcome, place = self.mapping.outcome, self._outcome
+        if outcome is None or place is None:
+            return found
+        raw = cells[place.at].strip()
+        word = raw if raw in outcome.values else self._said(cells, place)
+        if not word or word in outcome.ignored:
+            return found
+        if word not in outcome.values:
+            raise self._unknown(word, place, [*outcome.values, *outcome.ignored])
+        return [*found, _Step(found[-1].at, outcome.values[word], word)]
+
+    # --- instants ---------------------------------------------------------------------------------------------
+
+    def _maybe_instant(self, cells: list[str], place: _Place | None, latest: str = "") -> str:
+        """Return the instant of a cell, "" where it says nothing."""
+        return self._instant(cells, place, latest) if place is not None and self._said(cells, place) else ""
+
+    def _instant(self, cells: list[str], place: _Place, latest: str = "") -> str:
+        said = cells[place.at].strip() if place.at < len(cells) else ""
+        times = self.mapping.times
+        if self.dates is not None:
+            self.dates.see(cells[self._case.at], place.at, said)
+        try:
+            local = datetime.fromisoformat(said) if times.format == "iso" else _strptime(said, times.format)
+            aware = local if local.tzinfo is not None else instants.wall(local, times.zone)
+            at = instants.to_iso(aware)
+        except (ValueError, OverflowError):
+            raise Malformed(place.heading, said, "remedy_time_format", format=times.format) from None
+        if at < "1900" or at > (latest or self.latest):
+            raise Malformed(place.heading, said, "remedy_future_row")
+        return at
+
+
+def _strptime(said: str, pattern: str) -> datetime:
+    return datetime.strptime(said, pattern)  # noqa: DTZ007 - its zone is the mapping's, or in the text
+
+
+def _attempt(read: Callable[[], _Value]) -> _Value | None:
+    """Return what can be read of a row that is rejected anyway, None where it cannot."""
+    try:
+        return read()
+    except LedgerError:
+        return None
