@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
-from ledger.errors import LedgerError, Malformed, Refused
-from ledger.fields import Id, Kind, Text
-from ledger.imports.dates import Dates, ambiguous
+from ledger.errors import LedgerError, Malformed
+from ledger.imports.cells import ATTRIBUTE, WORDS, Cells, Place
 from ledger.imports.lines import Record
-from ledger.imports.mapping import ONE, Cell, Column, Mapping, Meaning, OwnLimit, Pattern, Theirs, column_of
+from ledger.imports.mapping import Mapping, Meaning, OwnLimit, Theirs
 from ledger.imports.rows import NOTHING_SAID, Broken, SourceRow, TheirWord
-from ledger.rules import instants
 
-_AHEAD = timedelta(minutes=2)
 _UNREADABLE = re.compile("[\udc80-\udcff]")  # what a byte becomes that is not of the encoding
-_ID, _WORDS, _ATTRIBUTE = Id(), Text(200), Text(200, blank=True)
 _NUMBER = re.compile(r"[0-9]{1,18}", re.ASCII)
 _FAR = "9999"
 _MOST_KNOWN = 20_000
 _Value = TypeVar("_Value")
-
-
-class _Place(NamedTuple):
-    """Where a value stands: its cell, its heading, and the pattern of the part of it that is meant."""
-
-    at: int
-    heading: str
-    pattern: re.Pattern[str] | None
 
 
 class _Step(NamedTuple):
@@ -51,19 +38,13 @@ class _Who(NamedTuple):
     said: tuple[str, str, str]  # agent, level and priority as the file has them
 
 
-class Parser:
+class Parser(Cells):
     """Reads the records of one file. `width`: how many cells each has; `dates`: what its instants look like."""
 
     def __init__(self, mapping: Mapping, now: str, header: Record, name: str) -> None:
         """Refused where the file lacks a column that the mapping names, or has it twice."""
-        self.mapping = mapping
-        self.latest = instants.to_iso(instants.from_iso(now) + _AHEAD)
-        self.header = [cell.strip() for cell in header.cells]
-        self.width = len(self.header)
-        self.dates = Dates(mapping.times, now) if ambiguous(mapping.times.format) else None
-        self._at = {column: self._find(column, name) for column in mapping.needed()}
+        super().__init__(mapping, now, header, name)
         columns = mapping.columns
-        self._case = self._place(columns.case)
         self._account, self._agent = self._maybe(columns.account), self._maybe(columns.agent)
         self._level, self._priority = self._maybe(columns.level), self._maybe(columns.priority)
         self._channel, self._activity = self._maybe(columns.channel), self._maybe(columns.activity)
@@ -74,32 +55,12 @@ class Parser:
         self._outcome = self._maybe(mapping.outcome.column if mapping.outcome is not None else None)
         theirs = mapping.theirs or Theirs()
         self._theirs = [self._maybe(cell) for cell in (theirs.verdict, theirs.due, theirs.responded)]
-        self._blank = frozenset(mapping.blank)
         who = (self._account, self._agent, self._level, self._priority, self._channel)
         self._who_at = [place.at for place in who if place is not None]
         self._known_who: dict[tuple[str, ...], _Who] = {}
         self._whole: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
         self._equal: dict[tuple[str, bytes], int] = {}
         self._count: dict[str, int] = {}
-        self._parsed: dict[Kind, dict[str, str]] = {_ID: {}, _WORDS: {}, _ATTRIBUTE: {}}
-
-    def _find(self, column: Column, name: str) -> int:
-        if isinstance(column, int):
-            if column > self.width:
-                raise Refused("import_position", file=name, position=column, columns=self.width)
-            return column - 1
-        if column not in self.header:
-            raise Refused("import_column", file=name, column=column)
-        if self.header.count(column) > 1:
-            raise Refused("import_column_twice", file=name, column=column)
-        return self.header.index(column)
-
-    def _place(self, cell: Cell) -> _Place:
-        index = self._at[column_of(cell)]
-        return _Place(index, self.header[index], re.compile(cell.pattern) if isinstance(cell, Pattern) else None)
-
-    def _maybe(self, cell: Cell | None) -> _Place | None:
-        return None if cell is None else self._place(cell)
 
     # --- a record ---------------------------------------------------------------------------------------------
 
@@ -210,18 +171,6 @@ class Parser:
             raise self._unknown(said, self._priority, self.mapping.priorities)
         return (meant.priority, said) if isinstance(meant, OwnLimit) else (meant, "")
 
-    def _known(self, cells: list[str], place: _Place | None, known: dict[str, str], default: str) -> str:
-        said = self._said(cells, place)
-        if not said and default:
-            return default
-        if said not in known:
-            raise self._unknown(said, place, known)
-        return known[said]
-
-    def _unknown(self, said: str, place: _Place | None, known: Iterable[str]) -> Malformed:
-        heading = place.heading if place is not None else ""
-        return Malformed(heading, said, "remedy_choice", words=", ".join(known))
-
     def _theirs_of(self, cells: list[str]) -> TheirWord:
         verdict, due, responded = self._theirs
         theirs = self.mapping.theirs
@@ -239,7 +188,7 @@ class Parser:
         )
 
     def _attributes_of(self, cells: list[str]) -> dict[str, str]:
-        return {name: self._parse(_ATTRIBUTE, cells[place.at].strip(), place) for name, place in self._attributes}
+        return {name: self._parse(ATTRIBUTE, cells[place.at].strip(), place) for name, place in self._attributes}
 
     # --- by what it is known ----------------------------------------------------------------------------------
 
@@ -263,34 +212,9 @@ class Parser:
         said = self._said(cells, self._sequence)
         return (0, int(said), "") if _NUMBER.fullmatch(said) else (1, 0, said)
 
-    # --- cells ------------------------------------------------------------------------------------------------
-
-    def _said(self, cells: list[str], place: _Place | None) -> str:
-        """Return what a cell says, or the part of it that is meant; "" where it says nothing."""
-        if place is None:
-            return ""
-        said = cells[place.at].strip() if place.at < len(cells) else ""
-        if said in self._blank:
-            return ""
-        if place.pattern is not None:
-            found = place.pattern.search(said)
-            said = (found[1 if place.pattern.groups else 0] or "").strip() if found else ""
-        return said
-
-    def _number(self, cells: list[str], place: _Place, template: str) -> str:
-        said = self._parse(_ID, self._said(cells, place), place)
-        return said if template == ONE else self._parse(_ID, template.replace(ONE, said), place)
-
-    def _parse(self, kind: Kind, said: str, place: _Place) -> str:
-        parsed = self._parsed[kind]  # values come again and again, and their check is slow
-        found = parsed.get(said)
-        if found is None:
-            found = parsed[said] = kind.parse(said, place.heading)
-        return found
-
     # --- what happened ----------------------------------------------------------------------------------------
 
-    def _happened(self, cells: list[str], activity: _Place) -> tuple[Meaning, str, bool]:
+    def _happened(self, cells: list[str], activity: Place) -> tuple[Meaning, str, bool]:
         """Return what a row means, the other system's word for it, and whether it says that nothing changed."""
         raw = cells[activity.at].strip()
         word = raw if raw in self.mapping.activities else self._said(cells, activity)
@@ -301,7 +225,7 @@ class Parser:
             if self.mapping.other_activities == "reject":
                 raise Malformed(activity.heading, word, "remedy_activity")
             means = "note"
-        return means, self._parse(_WORDS, word, activity), False
+        return means, self._parse(WORDS, word, activity), False
 
     def _line(self, line: int, case: str, ordinal: str, cells: list[str], who: _Who) -> list[SourceRow]:
         """Return the steps of a line. The opening and the last one show its priority, the last what theirs said."""
@@ -352,31 +276,6 @@ class Parser:
         if word not in outcome.values:
             raise self._unknown(word, place, [*outcome.values, *outcome.ignored])
         return [*found, _Step(found[-1].at, outcome.values[word], word)]
-
-    # --- instants ---------------------------------------------------------------------------------------------
-
-    def _maybe_instant(self, cells: list[str], place: _Place | None, latest: str = "") -> str:
-        """Return the instant of a cell, "" where it says nothing."""
-        return self._instant(cells, place, latest) if place is not None and self._said(cells, place) else ""
-
-    def _instant(self, cells: list[str], place: _Place, latest: str = "") -> str:
-        said = cells[place.at].strip() if place.at < len(cells) else ""
-        times = self.mapping.times
-        if self.dates is not None:
-            self.dates.see(cells[self._case.at], place.at, said)
-        try:
-            local = datetime.fromisoformat(said) if times.format == "iso" else _strptime(said, times.format)
-            aware = local if local.tzinfo is not None else instants.wall(local, times.zone)
-            at = instants.to_iso(aware)
-        except (ValueError, OverflowError):
-            raise Malformed(place.heading, said, "remedy_time_format", format=times.format) from None
-        if at < "1900" or at > (latest or self.latest):
-            raise Malformed(place.heading, said, "remedy_future_row")
-        return at
-
-
-def _strptime(said: str, pattern: str) -> datetime:
-    return datetime.strptime(said, pattern)  # noqa: DTZ007 - its zone is the mapping's, or in the text
 
 
 def _attempt(read: Callable[[], _Value]) -> _Value | None:

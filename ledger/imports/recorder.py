@@ -219,7 +219,7 @@ class _Recorder:
         if self.run_by is not None:
             now = ledger.clock.now()
             if not self._told_who:  # with the first of it: a run that is killed has told who ran it
-                row = self.run_by.row(ledger.store, now, summary.rows, len(summary.rejected))
+                row = self.run_by.row(now, summary.rows, len(summary.rejected))
                 events, accounts = [FactMapper().to_stored_event(row), *events], ["", *accounts]
             ledger.append_stored(events, accounts, now)
             self._told_who = True
