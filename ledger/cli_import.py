@@ -18,7 +18,7 @@ import click
 from ledger.cli_context import ledger_of
 from ledger.cli_show import show_record
 from ledger.errors import Refused
-from ledger.fields import Id
+from ledger.fields import Name
 from ledger.imports import Import, Summary, load_mapping
 from ledger.imports.effects import KINDS
 from ledger.texts import text
@@ -49,7 +49,7 @@ def import_command(
         raise Refused("import_rejects_input", file=str(rejects))
     with ledger_of(ctx) as ledger:
         with _telling("import_reading", lang, file=file.name) as tick:
-            who = Id().parse(by, "by")
+            who = Name().parse(by, "by")
             job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run, by=who, reading=tick)
         with _telling("import_checking" if dry_run else "import_recording", lang, of=job.rows) as tick:
             summary = job.run(tick)

@@ -8,13 +8,13 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ledger.errors import Malformed, Refused
-from ledger.fields import Id, Kind, Text
+from ledger.fields import Id, Kind, NewId, Text
 from ledger.imports.dates import Dates, ambiguous
 from ledger.imports.lines import Record
 from ledger.imports.mapping import ONE, Cell, Column, Mapping, Pattern, column_of
 from ledger.rules import instants
 
-ID, WORDS, ATTRIBUTE = Id(), Text(200), Text(200, blank=True)
+ID, NEW_ID, WORDS, ATTRIBUTE = Id(), NewId(), Text(200), Text(200, blank=True)
 _AHEAD = timedelta(minutes=2)
 
 
@@ -39,7 +39,7 @@ class Cells:
         self._at = {column: self._find(column, name) for column in mapping.needed()}
         self._case = self._place(mapping.columns.case)
         self._blank = frozenset(mapping.blank)
-        self._parsed: dict[Kind, dict[str, str]] = {ID: {}, WORDS: {}, ATTRIBUTE: {}}
+        self._parsed: dict[Kind, dict[str, str]] = {ID: {}, NEW_ID: {}, WORDS: {}, ATTRIBUTE: {}}
 
     def _find(self, column: Column, name: str) -> int:
         if isinstance(column, int):
@@ -71,9 +71,9 @@ class Cells:
             said = (found[1 if place.pattern.groups else 0] or "").strip() if found else ""
         return said
 
-    def _number(self, cells: list[str], place: Place, template: str) -> str:
-        said = self._parse(ID, self._said(cells, place), place)
-        return said if template == ONE else self._parse(ID, template.replace(ONE, said), place)
+    def _number(self, cells: list[str], place: Place, template: str, kind: Kind = ID) -> str:
+        said = self._said(cells, place)
+        return self._parse(kind, said if template == ONE or not said else template.replace(ONE, said), place)
 
     def _parse(self, kind: Kind, said: str, place: Place) -> str:
         parsed = self._parsed[kind]  # values come again and again, and their check is slow

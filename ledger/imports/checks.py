@@ -203,8 +203,8 @@ def _sources(mapping: Mapping) -> Iterator[Mistake]:
         yield "columns.account", "mapping_needs_default", {"name": "account"}
     if columns.channel is not None and not mapping.channels:
         yield "channels", "mapping_empty", {}
-    for name in ("account", "agent"):
-        if getattr(defaults, name) and not _accepted(Id().parse, getattr(defaults, name)):
+    for name, kind in (("account", NewId()), ("agent", Id())):
+        if getattr(defaults, name) and not _accepted(kind.parse, getattr(defaults, name)):
             yield f"defaults.{name}", "mapping_id", {}
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple, TypeVar
 
 from ledger.errors import LedgerError, Malformed
-from ledger.imports.cells import ATTRIBUTE, WORDS, Cells, Place
+from ledger.imports.cells import ATTRIBUTE, NEW_ID, WORDS, Cells, Place
 from ledger.imports.lines import Record
 from ledger.imports.mapping import Mapping, Meaning, OwnLimit, Theirs
 from ledger.imports.rows import NOTHING_SAID, Broken, SourceRow, TheirWord
@@ -72,7 +72,7 @@ class Parser(Cells):
         cells = record.cells
         if record.error:
             raise Malformed("line", record.error, "remedy_csv")
-        case = self._number(cells, self._case, self.mapping.numbers.ticket)
+        case = self._number(cells, self._case, self.mapping.numbers.ticket, NEW_ID)
         # Counted before anything else is checked: by its place a row was known before 2026-11-25.
         ordinal = self._count[case] = self._count.get(case, 0) + 1
         if len(cells) != self.width:
@@ -111,7 +111,7 @@ class Parser(Cells):
     def broken(self, record: Record) -> Broken | None:
         """Return what can be read of a record that was rejected; None where its case cannot."""
         cells = record.cells
-        case = _attempt(lambda: self._number(cells, self._case, self.mapping.numbers.ticket))
+        case = _attempt(lambda: self._number(cells, self._case, self.mapping.numbers.ticket, NEW_ID))
         if not case or record.error or len(cells) != self.width:
             return Broken(record.line, case) if case else None
         step = _attempt(lambda: self._lenient(cells))
@@ -152,7 +152,7 @@ class Parser(Cells):
         default = self.mapping.defaults.account
         if self._account is None or (default and not self._said(cells, self._account)):
             return default
-        return self._number(cells, self._account, self.mapping.numbers.account)
+        return self._number(cells, self._account, self.mapping.numbers.account, NEW_ID)
 
     def _agent_of(self, cells: list[str]) -> str:
         """Return who did it: "" where nobody is named, which is no mistake (nobody was assigned yet)."""
