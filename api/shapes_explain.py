@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from ledger.rules.explain import UNCOUNTED
 from ledger.rules.segments import CLOSED, OPEN, OUTSIDE, WAITING
 from ledger.scenarios import PAUSES
 
@@ -10,6 +11,7 @@ _CAUSE: Schema = {"type": "string", "enum": ["opened", "raised", "lowered", "upg
 _WHY: Schema = {"type": "string", "enum": [OPEN, *CLOSED, *OUTSIDE, WAITING]}
 _KIND: Schema = {"type": "string", "enum": ["answered_before", "without", "calendar", "level", "late_facts"]}
 _UNTIL: Schema = {"type": "string", "enum": ["response", "due", "at"]}
+_UNCOUNTED: Schema = {"type": "string", "enum": list(UNCOUNTED)}
 _HASH: Schema = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _CYCLES = many(
     record(**{"from": "instant", "until": "instant?", "plain_us": "whole", "counted_us": "whole", "paused_us": "whole"})
@@ -52,6 +54,7 @@ EXPLAIN: dict[str, Schema] = {
         until=_UNTIL,
         **dict.fromkeys(("late_by_us", "late_by_counted_us", "early_by_us"), "whole"),
         **dict.fromkeys(("span_us", "elapsed_us", "used_us", "left_us"), "whole"),
+        asked="flag",
         reproduced="flag",
         final="flag",
         limits=many(
@@ -83,6 +86,7 @@ EXPLAIN: dict[str, Schema] = {
             record(
                 at="instant",
                 recorded_at="instant",
+                made_at="instant",
                 cause=_CAUSE,
                 to="text",
                 before="instant?",
@@ -91,7 +95,13 @@ EXPLAIN: dict[str, Schema] = {
                 priority="priority?",
                 by="text",
                 reason="text?",
+                agreed="flag?",
+                reminder="instant?",
+                reminder_by="text?",
             )
+        ),
+        uncounted=many(
+            record(event="text", at="instant", recorded_at="instant", by="text", channel="text?", why=_UNCOUNTED)
         ),
         late_facts=many(record(event="text", at="instant", recorded_at="instant", by="text", reason="text?")),
         excluded=or_null(record(**_APPROVED)),

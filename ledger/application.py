@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
@@ -233,8 +234,8 @@ class Ledger(Cashier):
 
     def _on_case(self, verb: str, case: cases.Ticket, values: Answer, asked: Asked) -> plans.Decided:
         """Decide what touches a case alone."""
-        if verb in ("respond", "resolve"):
-            answer = cases.respond if verb == "respond" else cases.resolve
+        if verb in ("respond", "resolve") or (verb == "wait" and cases.asks(values)):
+            answer = cases.respond if verb == "respond" else partial(cases.remark, verb)
             decided = answer(case, values, asked)
             children = [self.ticket(number) for number in case_changes.merged_cases(case, asked.at)]
             decided.others.extend(case_changes.answered_through(case, children, decided.others[0].fact, asked))
@@ -252,6 +253,8 @@ class Ledger(Cashier):
             return decided
         if verb == "assign":
             return cases.assign(case, values, asked)
+        if verb == "remind":
+            return cases.remind(case, values, asked)
         if verb == "exclude":
             return cases.exclude(case, values, asked)
         return cases.remark(verb, case, values, asked)

@@ -11,7 +11,7 @@ from ledger.errors import Refused
 from ledger.plans import Answer, Decided
 from ledger.rules import people
 from ledger.rules.instants import show
-from ledger.rules.responses import for_good, responses
+from ledger.rules.responses import answers, channel_of, for_good, responses
 from ledger.rules.sla import PRIORITIES
 from ledger.rules.subscriptions import FAR
 from ledger.serving import open_ticket
@@ -47,15 +47,11 @@ def merge(child: Ticket, target: Ticket, asked: Asked) -> Decided:
     new += [
         _through(one, one in counted, {**ticket_fields(child, asked), "occurred_at": one.occurred_at})
         for one in target.facts
-        if _answers(one) and one.occurred_at > asked.at
+        if answers(one) and one.occurred_at > asked.at
     ]
     after = child.after_all(new, asked.now)
     rows = [*child.rows(*new), *target.rows(back)]
     return Decided([], rows, lambda _book: {**state(child, after, asked), "into": target.number})
-
-
-def _answers(fact: f.TicketFact) -> bool:
-    return isinstance(fact, f.TicketResolved | f.TicketResponded)
 
 
 def _counted(facts: Sequence[f.TicketFact]) -> list[f.TicketFact]:
@@ -65,14 +61,14 @@ def _counted(facts: Sequence[f.TicketFact]) -> list[f.TicketFact]:
 
 
 def _through(answer: f.TicketFact, counts: bool, fields: Answer, *, corrects: bool = False) -> f.TicketResponded:
-    """Return how an answer in the case it went over into is told in the child; resolving is one too.
+    """Return how an answer in the case it went over into is told in the child; asking and resolving are ones too.
 
     It is by who answered; what `corrects` it is by who changed the priority there.
     """
-    told = answer if isinstance(answer, f.TicketResponded) else None
+    told = answer if isinstance(answer, f.TicketResponded | f.TicketWaiting) else None
     return f.TicketResponded(
         **(fields if corrects else {**fields, "by": answer.by}),
-        channel=told.channel if told else "platform",
+        channel=channel_of(answer) or "platform",
         counts=counts,
         text=told.text if told and not corrects else "",
         via=answer.ticket_no,
@@ -102,7 +98,7 @@ def recounted(target: Ticket, children: Sequence[Ticket], change: f.Fact, asked:
     """Return the rows that tell merged cases which answers a change of priority, dated before them, judges anew."""
     assert isinstance(change, f.TicketFact)
     before, after = _counted(target.facts), _counted([*target.facts, change])
-    changed = [one for one in target.facts if _answers(one) and (one in before) != (one in after)]
+    changed = [one for one in target.facts if answers(one) and (one in before) != (one in after)]
     rows: list[Recorded] = []
     for child in children:
         told = {x.occurred_at for x in child.facts if isinstance(x, f.TicketResponded) and x.via == target.number}

@@ -159,6 +159,12 @@ COMMANDS = {
             "/tickets/{ticket}/responses",
         ),
         Command(
+            "ticket.remind",
+            (TICKET, may("channel", Choice(CHANNELS)), TEXT),
+            AGENTS,
+            "/tickets/{ticket}/reminders",
+        ),
+        Command(
             "ticket.prioritise",
             (TICKET, need("priority", PRIORITY), may("agreed", Flag()), may("reminder", Instant())),
             AGENTS,

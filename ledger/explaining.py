@@ -22,6 +22,7 @@ from ledger.explaining_words import words
 from ledger.provenance import made_with
 from ledger.rules import explain as rules
 from ledger.rules.calendars import Calendar
+from ledger.rules.responses import answers
 from ledger.rules.segments import Terms
 from ledger.rules.subscriptions import local_day
 from ledger.texts import LANGUAGES
@@ -121,7 +122,7 @@ def _inputs(case: Ticket, at: str) -> Answer:
 
 def _own(case: Ticket) -> set[str]:
     """Return who answered the case, and who holds it."""
-    answered = {x.by for x in case.facts if isinstance(x, (f.TicketResponded, f.TicketResolved))}
+    answered = {x.by for x in case.facts if answers(x)}
     holders = [x.to for x in case.facts if isinstance(x, f.TicketAssigned)]
     return answered | set(holders[-1:])
 

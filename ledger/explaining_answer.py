@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ledger import facts as f
@@ -10,6 +10,7 @@ from ledger import holidays
 from ledger.rules import explain as rules
 from ledger.rules.instants import show
 from ledger.rules.measures import Cycle
+from ledger.rules.responses import channel_of
 from ledger.rules.segments import Limit, Segment, Terms, counting
 from ledger.rules.sla import Move
 from ledger.rules.subscriptions import FAR, local_day
@@ -28,9 +29,11 @@ def told_of(told: rules.Explanation, terms: Terms, known_at: str, final_at: str,
         "segments": [_segment(one, zone, terms) for one in told.segments],
         "unpublished": _unpublished(told, terms),
         "changes": [
-            _change(move, cause, stamps[id(cause)], zone) for move, cause in zip(clock.moves, told.causes, strict=True)
+            {**_change(move, stamps[id(move.fact)], zone), **_grounds(move.fact, told.reminders, zone)}
+            for move in clock.moves
         ],
         "late_facts": list(_late_facts(told, zone)),
+        "uncounted": [_uncounted(one, zone) for one in told.uncounted],
         "excluded": _approved(told.exclusion, zone, stands=bool(clock.excluded)),
         "revised": _approved(told.revision, zone),
         "final_at": _instant(final_at, zone),
@@ -92,7 +95,8 @@ def _verdict(told: rules.Explanation, terms: Terms, stamps: Stamps) -> Answer:
         "responded_at": _instant(clock.counted_at, zone),
         "response_recorded_at": _instant(stamps[id(response)], zone) if response is not None else None,
         "responded_by": response.by if response is not None else None,
-        "channel": answered.channel if answered is not None else None,
+        "channel": channel_of(response) or None if response is not None else None,
+        "asked": isinstance(response, f.TicketWaiting),
         "answered_in": (answered.via or None) if answered is not None else None,
         "merged_into": clock.merged_into or None,
         "raw": told.raw,
@@ -122,12 +126,13 @@ def _limit(one: Limit, zone: str) -> Answer:
     }
 
 
-def _change(move: Move, cause: f.TicketFact, recorded_at: str, zone: str) -> Answer:
+def _change(move: Move, recorded_at: str, zone: str) -> Answer:
     return {
         "at": show(move.at, zone),
         "recorded_at": show(recorded_at, zone),
         "cause": move.cause,
-        "to": _asked(cause),
+        "to": move.level if move.cause == "upgraded" else _asked(move.fact),
+        "made_at": show(move.fact.occurred_at, zone),
         "before": _instant(move.before, zone),
         "after": _instant(move.after, zone),
         "level": move.level or None,
@@ -137,11 +142,31 @@ def _change(move: Move, cause: f.TicketFact, recorded_at: str, zone: str) -> Ans
     }
 
 
+def _grounds(cause: f.TicketFact, reminders: Mapping[str, f.TicketFact], zone: str) -> Answer:
+    """Return what a lowering stood on: an agreement, or a reminder with who made it (None: not on record)."""
+    told: Answer = dict.fromkeys(("agreed", "reminder", "reminder_by"))
+    if isinstance(cause, f.TicketPrioritised) and cause.direction == "lower":
+        told["agreed"] = cause.agreed
+        if cause.reminder and not cause.agreed:
+            made = reminders.get(cause.reminder)
+            told |= {"reminder": show(cause.reminder, zone), "reminder_by": made.by if made is not None else None}
+    return told
+
+
+def _uncounted(one: rules.Uncounted, zone: str) -> Answer:
+    return {
+        "event": one.fact.TOPIC,
+        "at": show(one.fact.occurred_at, zone),
+        "recorded_at": show(one.recorded_at, zone),
+        "by": one.fact.by,
+        "channel": getattr(one.fact, "channel", None),
+        "why": one.why,
+    }
+
+
 def _asked(cause: f.TicketFact) -> str:
     """Return the priority, level or request that a change asked for."""
     match cause:
-        case f.TicketPlanUpgraded():
-            return cause.level
         case f.TicketReclassified():
             return cause.request
     assert isinstance(cause, f.TicketPrioritised | f.TicketOpened)

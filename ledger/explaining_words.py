@@ -26,6 +26,7 @@ def words(told: Answer, lang: str) -> list[str]:
         *rule_lines(told, lang),
         *change_lines(told, lang),
         *_response(told, lang),
+        *_uncounted(told, lang),
         *_time(told, lang),
         *_waits(told, lang),
         *_beside(told, lang),
@@ -145,10 +146,10 @@ def change_lines(told: Answer, lang: str) -> Iterator[str]:
         if change["cause"] == "opened":
             continue
         facts = {
-            "at": moment(change["at"], lang),
+            "at": moment(change["at"], lang) + _made_before(change, lang),
             "cause": text(f"cause_{change['cause']}", lang, to=_value(change["to"], lang)),
             "by": change["by"],
-            "reason": _reason(change, lang),
+            "reason": _reason(change, lang) + _grounds(change, lang),
         }
         if change["before"] == change["after"]:
             line = text("explain_change_none", lang, **facts)
@@ -156,6 +157,23 @@ def change_lines(told: Answer, lang: str) -> Iterator[str]:
             ends = {"before": _edge("from", change["before"], lang), "after": _edge("to", change["after"], lang)}
             line = text("explain_change", lang, **facts, **ends)
         yield line + _typed_later(change["at"], change.get("recorded_at"), lang)
+
+
+def _made_before(change: Answer, lang: str) -> str:
+    """Return when a raise was made that acts only now, since the case came back to compliance; "" for any other."""
+    if change["made_at"] == change["at"]:
+        return ""
+    return " " + text("explain_made_before", lang, at=moment(change["made_at"], lang))
+
+
+def _grounds(change: Answer, lang: str) -> str:
+    """Return what a lowering stood on; "" for any other change."""
+    if change["agreed"]:
+        return text("explain_agreed", lang)
+    if change["reminder"] is None:
+        return ""
+    key = "explain_reminded" if change["reminder_by"] else "explain_reminded_by_nobody"
+    return text(key, lang, at=moment(change["reminder"], lang), by=change["reminder_by"] or "")
 
 
 def _reason(given: Answer, lang: str) -> str:
@@ -179,12 +197,21 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
     if told["responded_at"]:
         key = "explain_answered" if told["channel"] else "explain_resolved"
         at = moment(told["responded_at"], lang, sharp=_sharp(told))
+        key = "explain_asked" if told["asked"] else key
         line = text(key, lang, by=told["responded_by"], channel=_value(told["channel"], lang), at=at)
         yield line + _typed_later(told["responded_at"], told.get("response_recorded_at"), lang)
     if told["answered_in"]:
         yield text("explain_via", lang, ticket=told["answered_in"])
     elif told["merged_into"]:
         yield text("explain_merged", lang, ticket=told["merged_into"])
+
+
+def _uncounted(told: Answer, lang: str) -> Iterator[str]:
+    """Yield each answer that did not count, with why."""
+    for one in told["uncounted"]:
+        facts = {"by": one["by"], "at": moment(one["at"], lang), "channel": _value(one["channel"], lang)}
+        line = text(f"uncounted_{one['why']}", lang, **facts)
+        yield line + _typed_later(one["at"], one["recorded_at"], lang)
 
 
 def _time(told: Answer, lang: str) -> Iterator[str]:

@@ -187,14 +187,16 @@ def reclassify(account: Account, ticket: Ticket, v: Answer, asked: Asked, catalo
 
 
 def _joined(clock: sla.Clock, decision: Decision, asked: Asked, catalogue: Catalogue) -> Answer:
-    """Return the promise of a case that joins compliance: its first due if it had one, else counted from now."""
+    """Return the promise of a case that joins compliance: the due instant it left with, else counted from now."""
     fields: Answer = {"level": decision.level, "grant": decision.grant, "why": decision.why or decision.code}
     if not decision.level:
         return fields
     day = local_day(clock.opened.occurred_at, clock.opened.zone)
     fields |= _promise(decision.level, clock.priority, asked.at, catalogue, day, clock.opened.occurred_at)
     if clock.request == "administrative" and clock.first_due:
-        fields["due_at"] = clock.first_due
+        # A breach that stayed never left; it keeps its due instant.
+        kept = clock.due_at or (clock.left.due_at if clock.left is not None else "")
+        fields |= {"returns": True, "raised_due": fields["due_at"], "due_at": kept}
     return fields
 
 

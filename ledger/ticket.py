@@ -15,7 +15,7 @@ from ledger.errors import NotFound, Refused
 from ledger.plans import Answer, Decided, common
 from ledger.rules import people, sla
 from ledger.rules.instants import from_iso, show, to_iso
-from ledger.rules.responses import channel_counts
+from ledger.rules.responses import channel_counts, reminds
 from ledger.rules.subscriptions import FAR
 from ledger.store import Recorded
 
@@ -85,8 +85,14 @@ def remark(verb: str, ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     """Acknowledge, note, wait, resume, resolve or reopen: checked against the clock at the command's date."""
     clock = ticket.clock(asked.at)
     _check_remark(verb, clock, asked)
-    fact = _REMARKS[verb](**ticket_fields(ticket, asked), text=v.get("text", ""))
+    asking = {"answers": True} if verb == "wait" and asks(v) else {}
+    fact = _REMARKS[verb](**ticket_fields(ticket, asked), text=v.get("text", ""), **asking)
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
+
+
+def asks(v: Answer) -> bool:
+    """Whether a waiting asks the customer something, with its text: then it is a response (DOMAIN.md, the clock)."""
+    return bool(v.get("text", "").strip())
 
 
 def _check_remark(verb: str, clock: sla.Clock, asked: Asked) -> None:
@@ -104,11 +110,6 @@ def _check_remark(verb: str, clock: sla.Clock, asked: Asked) -> None:
             raise Refused("too_late_to_reopen", ticket=number, resolved_at=show(clock.resolved_at, clock.opened.zone))
 
 
-def resolve(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
-    """Resolve the case: its first response when nothing came before."""
-    return remark("resolve", ticket, v, asked)
-
-
 def respond(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     """Answer the customer; only a channel that counts for the priority stops the clock (FAQ)."""
     clock = ticket.clock(asked.at)
@@ -120,6 +121,16 @@ def respond(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         return {**state(ticket, ticket.after(fact, asked.now), asked), "counts": counts}
 
     return Decided([], ticket.rows(fact), answer)
+
+
+def remind(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
+    """Remind the customer, or call: it stops nothing; unanswered for an hour it is a ground for a lowering."""
+    clock = ticket.clock(asked.at)
+    if clock.resolved_at:
+        raise Refused("ticket_resolved", ticket=ticket.number)
+    channel, text = v.get("channel", "platform"), v.get("text", "")
+    fact = f.TicketReminded(**ticket_fields(ticket, asked), channel=channel, text=text)
+    return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 
 def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
@@ -134,7 +145,9 @@ def prioritise(ticket: Ticket, v: Answer, asked: Asked, catalogue: Catalogue) ->
     runs = bool(clock.due_at) and not clock.responded_at and asked.at < clock.due_at
     if way == "lower" and runs:
         check_breach(ticket, asked, "ticket.prioritise")
-        _check_grounds(clock, v, asked)
+        _check_grounds(ticket, clock, v, asked)
+    if way == "lower" and "reminder" in v:
+        _check_reminder(ticket, clock, v["reminder"], asked)
     due_at = ""
     if runs:
         start = asked.at if way == "raise" else clock.started_at
@@ -175,19 +188,35 @@ def check_order(ticket: Ticket, asked: Asked) -> None:
             raise Refused("behind_later_change", ticket=ticket.number, at=at)
 
 
-def _check_grounds(clock: sla.Clock, v: Answer, asked: Asked) -> None:
-    number = clock.opened.ticket_no
+def _check_grounds(ticket: Ticket, clock: sla.Clock, v: Answer, asked: Asked) -> None:
+    """Refuse a lowering without a reason, and one with neither an agreement nor a reminder."""
     if not asked.reason:
         raise Refused("reason_required", command="ticket.prioritise")
-    if v.get("agreed"):
-        return
-    reminder = v.get("reminder")
-    if reminder is None:
-        raise Refused("lowering_needs_grounds", ticket=number)
-    if reminder < clock.opened.occurred_at or clock.heard_at > reminder:
-        raise Refused("reminder_answered", ticket=number, reminder=show(reminder, clock.opened.zone))
+    if not v.get("agreed") and "reminder" not in v:
+        raise Refused("lowering_needs_grounds", ticket=ticket.number, reminders=_told(_reminders(ticket, asked), clock))
+
+
+def _check_reminder(ticket: Ticket, clock: sla.Clock, reminder: str, asked: Asked) -> None:
+    """Refuse a reminder that nobody recorded, that was answered, or is not an hour old: also where only a label moves.
+
+    What a lowering names stays on record as its ground, and what-if may find the case running where it was not.
+    """
+    zone, sent = clock.opened.zone, _reminders(ticket, asked)
+    at = show(reminder, zone)
+    if all(one.occurred_at != reminder for one in sent):
+        raise Refused("no_such_reminder", ticket=ticket.number, reminder=at, reminders=_told(sent, clock))
+    if clock.heard_at > reminder:
+        raise Refused("reminder_answered", ticket=ticket.number, reminder=at)
     if from_iso(asked.at) - from_iso(reminder) < sla.REMINDER_AGE:
-        raise Refused("reminder_too_young", ticket=number, reminder=show(reminder, clock.opened.zone))
+        raise Refused("reminder_too_young", ticket=ticket.number, reminder=at)
+
+
+def _reminders(ticket: Ticket, asked: Asked) -> list[f.TicketFact]:
+    return [fact for fact in ticket.facts if reminds(fact) and fact.occurred_at <= asked.at]
+
+
+def _told(sent: Sequence[f.TicketFact], clock: sla.Clock) -> str:
+    return ", ".join(show(one.occurred_at, clock.opened.zone) for one in sent) or "-"
 
 
 def assign(ticket: Ticket, v: Answer, asked: Asked) -> Decided:

@@ -38,6 +38,9 @@ ATTRIBUTES = {
     "percent": "integer",
     "counts": "boolean",
     "agreed": "boolean",
+    "answers": "boolean",
+    "returns": "boolean",
+    "raised_due": "time",
     "due_at": "time",
 }
 _OF_CASES = {"request": "string", "priority": "string", "level": "string", "due_at": "time", "verdict": "string"}
@@ -275,7 +278,8 @@ def states(case: Case) -> Iterator[tuple[f.TicketFact, dict[str, str]]]:
         for name in ("priority", "level"):
             state[f"case_{name}"] = getattr(fact, name, "") or state[f"case_{name}"]
         answered = answered or fact is first
-        means = _MEANINGS.get(type(fact), "note")
+        asks = isinstance(fact, f.TicketWaiting) and fact.answers
+        means = "respond" if asks else _MEANINGS.get(type(fact), "note")
         if means == "respond" and not answered:
             means = "note"
         if isinstance(fact, f.TicketReopened):

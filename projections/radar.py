@@ -17,7 +17,7 @@ from ledger import alerts
 from ledger import facts as f
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
-from ledger.rules import sla
+from ledger.rules import measures, sla
 from ledger.rules.instants import from_iso, show
 from ledger.rules.responses import first_response
 from ledger.rules.segments import span_us
@@ -36,7 +36,7 @@ _ACTS = tuple(
     kind.TOPIC for kind in (f.TicketPrioritised, f.TicketMerged, f.TicketWaiting, f.TicketExcluded, f.TicketReopened)
 )
 _UNANSWERED = (f.TicketMerged.TOPIC, f.TicketWaiting.TOPIC)  # most come after the answer, and are none then
-_ANSWERS = (f.TicketResponded.TOPIC, f.TicketResolved.TOPIC)
+_ANSWERS = (f.TicketResponded.TOPIC, f.TicketResolved.TOPIC, f.TicketWaiting.TOPIC)
 _LINES = (
     "SELECT ticket, stream, opened_at, due_at, responded_at, agent FROM r_tickets"
     " WHERE month = ? AND ticket > ? ORDER BY ticket LIMIT ?"
@@ -159,11 +159,13 @@ def _worth(store: Store, page: Sequence[Line], head: int) -> set[str]:
         line = lines[stream]
         late = line.responded_at < line.due_at <= recorded_at
         # The response is the answer of that date: it stands in the fact as the row has it.
-        if topic in _UNANSWERED:
+        if topic in _ANSWERS and late and line.responded_at.encode() in bytes(state):
+            found.add(stream)
+        elif topic in _UNANSWERED:
             answered = line.responded_at and f.decode(topic, bytes(state)).occurred_at >= line.responded_at
             if not answered:
                 found.add(stream)
-        elif topic in _ACTS or (late and line.responded_at.encode() in bytes(state)):
+        elif topic in _ACTS:
             found.add(stream)
     return found
 
@@ -240,7 +242,7 @@ def _answered(case: Case) -> Iterator[Act]:
         return
     recorded_at = next(recorded for fact, recorded in case.facts if fact is first)
     yield from _dated_back(case, first, recorded_at, clock.due_at)
-    if not isinstance(first, f.TicketResponded) or first.via:
+    if isinstance(first, f.TicketResolved) or (isinstance(first, f.TicketResponded) and first.via):
         return
     later = any(_contact(fact) for fact in facts if fact is not first and fact.occurred_at >= first.occurred_at)
     if span_us(clock.opened.occurred_at, first.occurred_at) < SECONDS_US and not later:
@@ -254,16 +256,20 @@ def _contact(fact: f.TicketFact) -> bool:
     return isinstance(fact, _CONTACTS)
 
 
-_CONTACTS = f.TicketResponded | f.TicketMessage | f.TicketWaiting | f.TicketResumed | f.TicketReopened | f.TicketMerged
+_CONTACTS = (
+    *(f.TicketResponded, f.TicketReminded, f.TicketMessage, f.TicketWaiting, f.TicketResumed, f.TicketReopened),
+    f.TicketMerged,
+)
 
 
 def _reopened(case: Case) -> Iterator[Act]:
     """Yield each resolution that was taken back: by whom it was resolved, and who reopened it, when."""
     resolved: f.TicketResolved | None = None
+    told_again = measures.told_again([fact for fact, _recorded_at in case.facts])
     for fact, _recorded_at in case.facts:
         if isinstance(fact, f.TicketResolved):
             resolved = fact
-        elif isinstance(fact, f.TicketReopened) and resolved is not None:
+        elif isinstance(fact, f.TicketReopened) and resolved is not None and id(fact) not in told_again:
             yield _act("reopened", resolved)._replace(other=fact.by, later=fact.occurred_at)
             resolved = None
 

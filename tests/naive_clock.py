@@ -97,7 +97,9 @@ class Hours:
 class Fact:
     """Something that happened at `at`, came to the ledger at `recorded`, and stands at `position` in the log."""
 
-    kind: str  # respond, resolve, elsewhere (where it was merged into), priority, upgrade, out, in, exclude, revise
+    kind: (
+        str  # respond, resolve, ask, elsewhere (where it was merged into), priority, upgrade, out, in, exclude, revise
+    )
     at: datetime
     recorded: datetime
     position: int
@@ -124,6 +126,18 @@ def _due(hours: Hours, start: datetime, limit: timedelta) -> datetime:
     return hours.due(start, limit)
 
 
+@dataclass(frozen=True)
+class Stood:
+    """How a case stood when it left compliance: that is what it comes back to."""
+
+    start: datetime
+    due: datetime
+    governs: tuple[str, str]
+    counted: list[tuple[datetime, tuple[str, str]]]
+    level: str
+    priority: str
+
+
 @dataclass
 class Story:
     """How a case stands while its facts are told in order."""
@@ -135,7 +149,7 @@ class Story:
     start: datetime | None = None
     due: datetime | None = None
     governs: tuple[str, str] | None = None
-    first: tuple[datetime, datetime, tuple[str, str]] | None = None
+    stood: Stood | None = None
     answered: datetime | None = None
     answerer: str = ""
     excluded: bool = False
@@ -143,11 +157,31 @@ class Story:
     dues: list[tuple[datetime, datetime]] = field(default_factory=list)
 
     def begin(self, at: datetime) -> None:
-        """Start the clock, or restore the first due instant."""
-        if self.first is None:
-            self.first = (at, self.policy.due(at, self.level, self.priority), (self.level, self.priority))
-        self.target, (self.start, self.due, self.governs) = True, self.first
+        """Start the clock."""
+        self.target, self.start, self.governs = True, at, (self.level, self.priority)
+        self.due = self.policy.due(at, self.level, self.priority)
         self.counted = [(self.start, self.governs)]
+
+    def leave(self, at: datetime) -> None:
+        """Leave compliance, unless it was breached; keep how it stood."""
+        if not self.target or self.breached(at):
+            return
+        assert self.start is not None
+        assert self.due is not None
+        assert self.governs is not None
+        self.stood = Stood(self.start, self.due, self.governs, self.counted, self.level, self.priority)
+        self.target = False
+
+    def come_back(self, at: datetime, level: str) -> None:
+        """Restore what it left with; where priority or level were raised meanwhile, that acts now, as a raise."""
+        stood = self.stood
+        assert stood is not None
+        self.target, self.level = True, level
+        self.start, self.due, self.governs, self.counted = stood.start, stood.due, stood.governs, stood.counted
+        raised = PRIORITIES.index(self.priority) > PRIORITIES.index(stood.priority)
+        upgraded = LEVELS.index(level) > LEVELS.index(stood.level)
+        if (raised or upgraded) and at < self.due and at < (self.answered or EVER):
+            self.set(min(self.due, self.policy.due(at, level, self.priority)), at)
 
     def breached(self, at: datetime) -> bool:
         """Whether the due instant has passed at `at` without an answer before it."""
@@ -175,9 +209,13 @@ class Story:
     def tell(self, fact: Fact) -> None:
         """Tell one fact; the answer is known beforehand."""
         if fact.kind == "out":
-            self.target = self.target and self.breached(fact.at)
+            self.leave(fact.at)
         elif fact.kind == "in":
-            if not self.target:
+            if self.target:  # a breach stayed: only what it consumes is another unit
+                self.level = fact.value
+            elif self.stood is not None:
+                self.come_back(fact.at, fact.value)
+            else:
                 self.level = fact.value
                 self.begin(fact.at)
         elif fact.kind == "exclude":
@@ -245,7 +283,7 @@ class Case:
         return story
 
     def answers(self, told: list[Fact]) -> list[Fact]:
-        """Return the answers: on the platform, by chat when the priority is high then, or by resolving.
+        """Return the answers: on the platform, by chat when the priority is high then, by asking, or by resolving.
 
         One in the case it was merged into is one where it is one there (`grounds`), as was told last.
         """
@@ -254,13 +292,20 @@ class Case:
             channels = ("platform", "chat") if priority == "high" else ("platform",)
             there = [f for f in told if f.kind in ("elsewhere", "recount") and (f.at, f.value) == (fact.at, fact.value)]
             if (
-                fact.kind == "resolve"
+                fact.kind in ("resolve", "ask")
                 or (fact.kind == "respond" and fact.value in channels)
                 or (fact.kind == "elsewhere" and there[-1].grounds)
             ):
                 found.append(fact)
             priority = fact.value if fact.kind == "priority" else priority
         return found
+
+    def grounded(self, at: datetime, reminder: datetime) -> bool:
+        """Whether a reminder or a call of that instant was made, is an hour old at `at`, and had no reply by then."""
+        made = [x for x in self.facts if x.kind == "remind" or (x.kind, x.value) == ("respond", "phone")]
+        if all(one.at != reminder for one in made) or at - reminder < timedelta(hours=1):
+            return False
+        return not any(x.kind in ("message", "resume") and reminder < x.at <= at for x in self.facts)
 
     def final(self, story: Story) -> datetime | None:
         """Return from when the verdict is final."""

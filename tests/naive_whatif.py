@@ -207,7 +207,7 @@ def waits(facts: Iterable[Instant]) -> list[Wait]:
     found: list[Wait] = []
     begins: datetime | None = None
     for at, _place, kind in sorted(facts):
-        if kind == "wait" and begins is None:
+        if kind in ("wait", "ask") and begins is None:
             begins = at
         elif kind in ("resume", "message", "resolve") and begins is not None:
             found.append((begins, at))

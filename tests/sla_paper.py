@@ -20,7 +20,7 @@ from ledger import ticket as cases
 from ledger.account import Asked
 from ledger.catalogue import Catalogue, shipped
 from ledger.catalogue_file import LimitsEntry, TargetsEntry
-from ledger.errors import LedgerError
+from ledger.errors import LedgerError, Refused
 from ledger.rules import measures, segments, sla
 from ledger.rules.calendars import Calendar
 from ledger.rules.coverage import Decision
@@ -122,6 +122,7 @@ class Paper:
         self.there = [naive.Fact("priority", self.opened, self.now, 0, rng.choice(PRIORITIES))]
         self.target = self._open("U", "basic", self.there[0].value, imported=False)
         self.dates = [self.opened]
+        self.reminded = self.ungrounded = 0  # lowerings by a reminder that were taken, and refused
 
     def _open(self, number: str, level: str, priority: str, *, imported: bool) -> list[Recorded]:
         at = to_iso(self.opened)
@@ -203,15 +204,46 @@ class Paper:
 
     def remark(self, at: datetime) -> None:
         verb, ticket, asked = self.rng.choice(_REMARKS), self.ticket(), self._asked(at)
+        if verb == "ask":
+            decided = cases.remark("wait", ticket, {"text": "¿Qué versión usa?"}, asked)
+            self._keep(decided.others, verb, at, by=asked.by)
+            return
         message = verb == "message"
         decided = case_changes.message(ticket, {}, asked) if message else cases.remark(verb, ticket, {}, asked)
         self._keep(decided.others, verb, at)
 
-    def prioritise(self, at: datetime, priority: str = "") -> None:
-        agreed = bool(priority) or self.rng.random() < 0.7
+    def remind(self, at: datetime) -> None:
+        """Remind the customer or call; often an hour goes by, and the priority is lowered for it."""
+        channel, asked = self.rng.choice(["platform", "phone", "email"]), self._asked(at)
+        self._keep(cases.remind(self.ticket(), {"channel": channel}, asked).others, "remind", at, channel)
+        if self.rng.random() < 0.7:
+            self.now += self.rng.choice([HOUR, HOUR, HOUR - US, 2 * HOUR])
+            self.prioritise(self.now, agreed=False)
+
+    def away_and_back(self, at: datetime) -> None:
+        """Leave compliance, have its priority changed or another unit chosen meanwhile, and come back."""
+        for act in (self.reclassify, self.prioritise, self.reclassify):
+            act(at)
+            at = self.now = max(at, self.now) + self.rng.randrange(20) * MINUTE
+
+    def prioritise(self, at: datetime, priority: str = "", *, agreed: bool | None = None) -> None:
+        agreed = bool(priority) or self.rng.random() < 0.7 if agreed is None else agreed
         priority = priority or self.rng.choice(PRIORITIES)
-        wanted = {"priority": priority, "agreed": agreed}
-        decided = cases.prioritise(self.ticket(), wanted, self._asked(at, "motivo"), self.catalogue)
+        wanted: dict[str, Any] = {"priority": priority, "agreed": agreed}
+        reminders = [fact for fact in self.case.facts if fact.kind == "remind" or fact.value == "phone"]
+        if reminders and not agreed:
+            reminder = self.rng.choice(reminders).at + self.rng.choice([0, 0, 0, 1]) * US
+            wanted |= {"reminder": to_iso(reminder)}
+            agreed = self.case.grounded(at, reminder)
+        try:
+            decided = cases.prioritise(self.ticket(), wanted, self._asked(at, "motivo"), self.catalogue)
+        except Refused as refused:
+            if refused.code in _NO_GROUND and "reminder" in wanted:
+                if agreed:
+                    raise AssertionError("the reminder is a ground") from refused
+                self.ungrounded += 1
+            raise
+        self.reminded += agreed and "reminder" in wanted
         self._keep(decided.others, "priority", at, priority, grounds=agreed)
 
     def upgrade(self, _at: datetime) -> None:
@@ -337,10 +369,11 @@ class Paper:
         return [(rng.choice(edges), self.now) for _ in range(3)] + [(rng.choice(edges), rng.choice(known))]
 
 
-_REMARKS = ("reopen", "acknowledge", "wait", "resume", "note", "message")
+_NO_GROUND = ("no_such_reminder", "reminder_answered", "reminder_too_young")
+_REMARKS = ("reopen", "acknowledge", "wait", "resume", "note", "message", "ask")
 _ACTS: list[Any] = [
     Paper.respond, Paper.respond, Paper.respond, Paper.resolve, Paper.remark,
     *[Paper.prioritise] * 4, Paper.upgrade, Paper.upgrade, Paper.reclassify, Paper.reclassify,
     Paper.exclude, Paper.revise, Paper.merge, Paper.answer_there, Paper.answer_there, Paper.prioritise_there,
-    Paper.talk_there, Paper.talk_there, *[Paper.lower_late] * 3,
+    Paper.remind, Paper.remind, Paper.away_and_back, Paper.talk_there, Paper.talk_there, *[Paper.lower_late] * 3,
 ]  # fmt: skip

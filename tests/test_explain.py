@@ -17,7 +17,7 @@ from ledger.store import Recorded
 from ledger.ticket import Ticket
 from tests.desks import HEAD, MINI, bring_in, rows
 from tests.explained import Answer, explain
-from tests.given import ANA, BEATRIZ, LUIS, Desk, local
+from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, Desk, local
 from tests.sla_desk import AGREED, DAY, act, assign, late, opened, opened_desk
 
 MINUTE, HOUR = 60_000_000, 3_600_000_000
@@ -279,14 +279,79 @@ def test_merged_it_is_answered_through_its_target(desk: Desk) -> None:
 
 def test_what_was_asked_of_the_customer_is_told_and_pauses_nothing(desk: Desk) -> None:
     ticket = opened(desk, "high")
-    act(desk, "wait", ticket, "10:10", text="¿qué versión?")
+    act(desk, "wait", ticket, "10:10")
     act(desk, "message", ticket, "10:40", text="R4")
     act(desk, "respond", ticket, "11:05")
     told = explain(desk, ticket)
     assert (told["verdict"], told["elapsed_us"]) == ("breached", 65 * MINUTE)
     (wait,) = told["waits"]
-    assert (wait["us"], wait["text"], wait["by"]) == (30 * MINUTE, "¿qué versión?", "ana")
+    assert (wait["us"], wait["text"], wait["by"]) == (30 * MINUTE, None, "ana")
     assert any("una vez, 30 min" in line for line in told["words"]["es_GT"])
+
+
+def test_a_question_to_the_customer_is_told_as_the_response(desk: Desk) -> None:
+    ticket = opened(desk, "high")
+    act(desk, "wait", ticket, "10:10", text="¿qué versión?")
+    told = explain(desk, ticket)
+    assert (told["verdict"], told["asked"], told["channel"], told["responded_by"]) == ("met", True, "platform", "ana")
+    assert any("La pregunta de ana" in line for line in told["words"]["es_GT"])
+    assert told["uncounted"] == []
+
+
+def test_each_answer_that_did_not_count_is_told_with_why(desk: Desk) -> None:
+    ticket = opened(desk)
+    act(desk, "acknowledge", ticket, "10:01")
+    for at, channel in (("10:10", "phone"), ("10:20", "email"), ("10:30", "chat")):
+        act(desk, "respond", ticket, at, channel=channel)
+    act(desk, "remind", ticket, "10:40", channel="phone")
+    told = explain(desk, ticket, at=f"{DAY} 19:00")
+    whys = ["automatic", "phone", "email", "chat", "reminder"]
+    assert [one["why"] for one in told["uncounted"]] == whys
+    assert told["verdict"] == "breached"
+    for lang in ("es_GT", "en"):
+        lines = [line for line in told["words"][lang] if "No cuenta" in line or "does not count" in line]
+        assert len([line for line in lines if "ana" in line]) == 3
+    desk.do("ticket.respond", ticket=ticket, by=ANA, at=f"{DAY} 10:35")
+    assert [one["why"] for one in explain(desk, ticket)["uncounted"]] == whys[:-1]
+
+
+def test_an_answer_after_the_verdict_was_final_is_told_as_one_that_does_not_count(desk: Desk) -> None:
+    ticket = opened(desk)
+    desk.at("2026-06-02 10:00").do("ticket.respond", ticket=ticket, by=BEATRIZ, at=f"{DAY} 10:30", reason="tarde")
+    (one,) = explain(desk, ticket)["uncounted"]
+    assert (one["why"], one["at"], one["recorded_at"]) == (
+        "after_final",
+        local(f"{DAY} 10:30"),
+        local("2026-06-02 10:00"),
+    )
+
+
+def test_a_lowering_tells_the_reminder_it_stood_on(desk: Desk) -> None:
+    desk.sell(FERRETERIA)
+    ticket = desk.ticket(FERRETERIA, priority="high")["ticket"]
+    act(desk, "remind", ticket, "10:10", channel="email")
+    act(desk, "prioritise", ticket, "11:20", priority="low", reason="no contesta", reminder=local(f"{DAY} 10:10"))
+    change = explain(desk, ticket)["changes"][-1]
+    assert (change["agreed"], change["reminder"], change["reminder_by"]) == (False, local(f"{DAY} 10:10"), "ana")
+    assert any("tras el recordatorio de ana" in line for line in explain(desk, ticket)["words"]["es_GT"])
+
+
+def test_a_raise_made_while_administrative_acts_at_the_return_and_is_told(desk: Desk) -> None:
+    ticket = opened(desk)
+    act(desk, "reclassify", ticket, "10:30", request="administrative")
+    act(desk, "prioritise", ticket, "10:40", priority="high")
+    act(desk, "reclassify", ticket, "11:00", request="general")
+    told = explain(desk, ticket)
+    assert (told["due_at"], told["priority"]) == (local(f"{DAY} 12:00"), "high")
+    change = told["changes"][-1]
+    assert (change["cause"], change["at"], change["made_at"]) == (
+        "raised",
+        local(f"{DAY} 11:00"),
+        local(f"{DAY} 10:40"),
+    )
+    (without,) = [one for one in told["counterfactuals"] if one["kind"] == "without"]
+    assert (without["of"], without["due_at"]) == ("raised", local(f"{DAY} 14:00"))
+    assert told["reproduced"]
 
 
 def test_next_responses_and_resolutions_are_measured_without_their_waits(desk: Desk) -> None:
@@ -296,7 +361,7 @@ def test_next_responses_and_resolutions_are_measured_without_their_waits(desk: D
     act(desk, "respond", ticket, "10:30")
     act(desk, "message", ticket, "16:00", text="no funciona")
     act(desk, "message", ticket, "16:10", text="¿y?")
-    act(desk, "wait", ticket, "16:30", text="pruebe otra vez")
+    act(desk, "wait", ticket, "16:30")
     act(desk, "resume", ticket, "16:45")
     act(desk, "respond", ticket, "2026-05-05 08:30")
     act(desk, "resolve", ticket, "2026-05-05 09:00")

@@ -22,7 +22,7 @@ from tests.test_api import Office
 
 Cli = Callable[..., Result]
 # What a printed explanation has on it: it may not change with the store, the process, or the next version.
-HASH = "sha256:c1b6b33deb84b88518381f8848d3743a1353c5e2b7a659b6a9c40b848195f958"
+HASH = "sha256:297501c5acdb1a7b59f198196e384a31f8e521ca24b7bb86bacbaaa1bc6d76bf"
 
 
 @pytest.fixture(name="desk")

@@ -35,6 +35,7 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("plan.withdraw_cancellation", {"account": "C-1"}),
     ("ticket.open", {"account": "C-1", "ticket": "T-1", "request": "general", "priority": "low"}),
     ("ticket.acknowledge", {"ticket": "T-1"}),
+    ("ticket.remind", {"ticket": "T-1", "channel": "phone"}),
     ("ticket.note", {"ticket": "T-1", "text": "llamó"}),
     ("ticket.prioritise", {"ticket": "T-1", "priority": "high"}),
     ("ticket.assign", {"ticket": "T-1", "to": "luis"}),

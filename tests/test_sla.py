@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -9,8 +10,11 @@ from typing import Any
 
 import pytest
 
+from ledger import facts as f
 from ledger.catalogue import load
-from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
+from ledger.rules import sla
+from ledger.rules.subscriptions import FAR
+from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, iso, local
 from tests.sla_desk import opened
 
 DAY = "2026-05-04"
@@ -110,11 +114,53 @@ def test_low_and_medium_are_answered_on_the_platform_high_by_chat_too(desk: Desk
     assert desk.clock(ticket)["responded_at"] == (local(f"{DAY} 10:30") if counts else None)
 
 
-@pytest.mark.parametrize("verb", ["acknowledge", "note", "wait"])
-def test_no_acknowledgement_note_or_wait_stops_it(desk: Desk, verb: str) -> None:
+@pytest.mark.parametrize("verb", ["acknowledge", "note", "remind", "wait"])
+def test_no_acknowledgement_note_reminder_or_wait_stops_it(desk: Desk, verb: str) -> None:
     ticket = opened(desk)
-    desk.do(f"ticket.{verb}", ticket=ticket, text="recibido")
+    given: dict[str, Any] = {} if verb == "wait" else {"text": "recibido"}
+    desk.do(f"ticket.{verb}", ticket=ticket, **given)
     assert desk.clock(ticket)["verdict"] == "open"
+
+
+def test_a_question_to_the_customer_is_a_response_as_on_the_platform(desk: Desk) -> None:
+    low, high = opened(desk), opened(desk, "high")
+    for ticket in (low, high):
+        told = desk.at(f"{DAY} 10:30").do("ticket.wait", ticket=ticket, by=ANA, text="¿Qué versión usa?")
+        assert told["verdict"] == "met"
+        clock = desk.clock(ticket)
+        assert (clock["responded_at"], clock["responded_by"]) == (local(f"{DAY} 10:30"), "ana")
+        assert clock["waiting_since"] == local(f"{DAY} 10:30")
+
+
+def test_a_question_recorded_before_questions_answered_is_no_response(desk: Desk) -> None:
+    """Its row has no `answers`: it means what it meant."""
+    both: dict[str, Any] = {"customer_no": PANADERIA, "ticket_no": opened(desk), "by": "ana", "source": "api"}
+    (entry,) = desk.events(PANADERIA, "ticket.opened")
+    opening = f.TicketOpened(
+        **both, occurred_at=iso(f"{DAY} 10:00"), request="general", priority="low", zone="America/Guatemala",
+        level="advanced", due_at=iso(f"{DAY} 14:00"), policy=entry["policy"],
+    )  # fmt: skip
+    old = {**both, "occurred_at": iso(f"{DAY} 10:30"), "text": "¿Qué versión usa?"}
+    for more, verdict in (({}, "open"), ({"answers": True}, "met")):
+        asked = f.decode("ticket.waiting", json.dumps({**old, **more}).encode())
+        clock = sla.run([opening, asked], FAR)  # type: ignore[list-item]
+        assert clock is not None
+        assert clock.verdict(iso(f"{DAY} 12:00")) == verdict
+
+
+def test_a_question_in_the_case_it_was_merged_into_answers_it(desk: Desk) -> None:
+    target, child = opened(desk), opened(desk, "high")
+    desk.do("ticket.merge", ticket=child, into=target)
+    desk.at(f"{DAY} 10:30").do("ticket.wait", ticket=target, by=ANA, text="¿Qué versión usa?")
+    assert [desk.clock(one)["verdict"] for one in (target, child)] == ["met", "met"]
+    assert desk.clock(child)["responded_by"] == "ana"
+
+
+def test_an_exclusion_approved_by_who_asked_the_customer_does_not_stand(desk: Desk) -> None:
+    ticket = opened(desk)
+    desk.at(f"{DAY} 10:30").do("ticket.wait", ticket=ticket, by=BEATRIZ, text="¿Qué versión usa?")
+    with desk.refused("approver_is_answerer"):
+        desk.do("ticket.exclude", ticket=ticket, by=ANA, approver="beatriz", reason="corte")
 
 
 def test_the_first_response_is_not_paused_by_waiting(desk: Desk) -> None:
@@ -229,9 +275,11 @@ def test_lowering_needs_agreement_or_a_reminder(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("at", "allowed"), [("11:09:59.999999", False), ("11:10", True)])
-def test_an_unanswered_reminder_must_be_an_hour_old(desk: Desk, at: str, allowed: bool) -> None:
+@pytest.mark.parametrize("verb", ["remind", "respond"])
+def test_an_unanswered_reminder_or_call_must_be_an_hour_old(desk: Desk, verb: str, at: str, allowed: bool) -> None:
     desk.sell(FERRETERIA)  # Basic: high within two hours
     ticket = desk.ticket(FERRETERIA, priority="high")["ticket"]
+    desk.at(f"{DAY} 10:10").do(f"ticket.{verb}", ticket=ticket, channel="phone", by=ANA)
     desk.at(f"{DAY} {at}")
     given = {"reason": "no contesta", "reminder": local(f"{DAY} 10:10")}
     if allowed:
@@ -244,16 +292,33 @@ def test_an_unanswered_reminder_must_be_an_hour_old(desk: Desk, at: str, allowed
 def test_a_reminder_that_was_answered_is_no_ground(desk: Desk) -> None:
     desk.sell(FERRETERIA)
     ticket = desk.ticket(FERRETERIA, priority="high")["ticket"]
-    desk.at(f"{DAY} 10:10").do("ticket.wait", ticket=ticket)
-    desk.at(f"{DAY} 10:20").do("ticket.resume", ticket=ticket)
+    desk.at(f"{DAY} 10:15").do("ticket.remind", ticket=ticket, by=ANA)
+    desk.at(f"{DAY} 10:20").do("ticket.message", ticket=ticket, text="ya lo vi")
     with desk.refused("reminder_answered"):
         prioritise(desk, ticket, "low", "11:30", reason="no contesta", reminder=local(f"{DAY} 10:15"))
 
 
-def test_a_reminder_before_the_opening_is_no_ground(desk: Desk) -> None:
-    ticket = opened(desk, "high")
-    with desk.refused("reminder_answered"):
-        prioritise(desk, ticket, "low", "10:50", reason="no contesta", reminder=local(f"{DAY} 09:30"))
+def test_a_reminder_that_nobody_sent_is_no_ground_and_what_there_is_is_named(desk: Desk) -> None:
+    desk.sell(FERRETERIA)
+    ticket = desk.ticket(FERRETERIA, priority="high")["ticket"]
+    desk.at(f"{DAY} 10:05").do("ticket.acknowledge", ticket=ticket)
+    desk.do("ticket.respond", ticket=ticket, channel="email", by=ANA)
+    given = {"reason": "no contesta", "reminder": local(f"{DAY} 10:05")}
+    with desk.refused("no_such_reminder") as no:
+        prioritise(desk, ticket, "low", "11:15", **given)
+    assert no.facts["reminders"] == "-"
+    desk.do("ticket.remind", ticket=ticket, by=ANA, at=f"{DAY} 10:12")
+    with desk.refused("no_such_reminder") as no:
+        prioritise(desk, ticket, "low", **given)
+    assert no.facts["reminders"] == local(f"{DAY} 10:12")
+    assert prioritise(desk, ticket, "low", **{**given, "reminder": local(f"{DAY} 10:12")}) == local(f"{DAY} 18:00")
+
+
+def test_a_resolved_case_is_not_reminded_of(desk: Desk) -> None:
+    ticket = opened(desk)
+    desk.do("ticket.resolve", ticket=ticket)
+    with desk.refused("ticket_resolved"):
+        desk.do("ticket.remind", ticket=ticket)
 
 
 def test_after_the_response_only_the_label_changes(desk: Desk) -> None:
@@ -359,7 +424,7 @@ def test_from_administrative_an_earlier_answer_counts(desk: Desk) -> None:
     assert reclassify(desk, ticket, "general", "12:00")["verdict"] == "met"
 
 
-def test_there_and_back_restores_its_first_due(desk: Desk) -> None:
+def test_there_and_back_restores_the_due_it_left_with(desk: Desk) -> None:
     ticket = opened(desk)
     reclassify(desk, ticket, "administrative", "11:00")
     assert reclassify(desk, ticket, "general", "13:00")["due_at"] == local(f"{DAY} 14:00")
@@ -377,7 +442,69 @@ def test_a_restored_due_names_the_limit_that_gave_it(desk: Desk) -> None:
     reclassify(desk, ticket, "administrative")
     reclassify(desk, ticket, "general")
     clock = desk.clock(ticket)
-    assert (clock["due_at"], clock["priority"], clock["verdict_priority"]) == (local(f"{DAY} 14:00"), "high", "low")
+    assert (clock["due_at"], clock["priority"], clock["verdict_priority"]) == (local(f"{DAY} 11:30"), "high", "high")
+
+
+def test_a_raise_meanwhile_acts_at_the_return(desk: Desk) -> None:
+    ticket = opened(desk)
+    reclassify(desk, ticket, "administrative", "10:30")
+    prioritise(desk, ticket, "high", "11:00")
+    assert reclassify(desk, ticket, "general", "12:00")["due_at"] == local(f"{DAY} 13:00")
+    assert desk.clock(ticket)["verdict_priority"] == "high"
+
+
+def test_a_lowering_meanwhile_moves_a_label_and_one_taken_back_nothing(desk: Desk) -> None:
+    lowered, both = opened(desk, "high"), opened(desk)
+    for ticket in (lowered, both):
+        reclassify(desk, ticket, "administrative", "10:10")
+    prioritise(desk, lowered, "low", "10:20")
+    prioritise(desk, both, "high")
+    prioritise(desk, both, "low")
+    assert reclassify(desk, lowered, "general", "10:30")["due_at"] == local(f"{DAY} 11:00")
+    assert reclassify(desk, both, "general")["due_at"] == local(f"{DAY} 14:00")
+
+
+def test_a_raise_meanwhile_comes_too_late_for_an_earlier_answer_and_for_a_due_that_passed(desk: Desk) -> None:
+    answered, passed = opened(desk), opened(desk, "medium")
+    for ticket in (answered, passed):
+        reclassify(desk, ticket, "administrative")
+        prioritise(desk, ticket, "high")
+    respond(desk, answered, "11:00")
+    assert reclassify(desk, answered, "general", "11:30")["due_at"] == local(f"{DAY} 14:00")
+    told = reclassify(desk, passed, "general", "14:00")
+    assert (told["due_at"], told["verdict"]) == (local(f"{DAY} 14:00"), "breached")
+
+
+def test_an_upgrade_meanwhile_acts_at_the_return_as_a_raise(desk: Desk) -> None:
+    desk.sell(FERRETERIA)
+    ticket = desk.ticket(FERRETERIA)["ticket"]
+    reclassify(desk, ticket, "administrative", "10:30")
+    charge = desk.at(f"{DAY} 11:00").do("plan.upgrade", account=FERRETERIA, level="advanced")["charge"]
+    desk.do("payment.record", account=FERRETERIA, amount=charge["gross"], method="cash", reference="U-1")
+    assert reclassify(desk, ticket, "general", "12:00")["due_at"] == local(f"{DAY} 16:00")
+    clock = desk.clock(ticket)
+    assert (clock["level"], clock["verdict_level"]) == ("advanced", "advanced")
+
+
+def test_a_return_recorded_before_returns_were_told_restores_the_first_due(desk: Desk) -> None:
+    """Its row has no `returns`, and carries the first due instant: it means what it meant."""
+    both: dict[str, Any] = {"customer_no": PANADERIA, "ticket_no": opened(desk), "by": "ana", "source": "api"}
+    facts: list[f.TicketFact] = [
+        f.TicketOpened(
+            **both, occurred_at=iso(f"{DAY} 10:00"), request="general", priority="low", zone="America/Guatemala",
+            level="advanced", due_at=iso(f"{DAY} 14:00"), policy="2000-01",
+        ),
+        f.TicketPrioritised(
+            **both, occurred_at=iso(f"{DAY} 10:30"), priority="high", direction="raise", due_at=iso(f"{DAY} 11:30")
+        ),
+        f.TicketReclassified(**both, occurred_at=iso(f"{DAY} 10:40"), request="administrative"),
+        f.TicketReclassified(
+            **both, occurred_at=iso(f"{DAY} 10:50"), request="general", level="advanced", due_at=iso(f"{DAY} 14:00")
+        ),
+    ]  # fmt: skip
+    clock = sla.run(facts, FAR)
+    assert clock is not None
+    assert (clock.due_at, clock.verdict_priority) == (iso(f"{DAY} 14:00"), "low")
 
 
 def test_lowering_a_case_that_joined_counts_from_where_its_clock_started(desk: Desk) -> None:

@@ -37,7 +37,7 @@ def pauses(facts: Iterable[naive.Fact], at: datetime) -> list[tuple[datetime, da
     """Return when we waited on the customer: until they wrote, we went on, or it was resolved."""
     found, since = [], None
     for fact in facts:
-        if fact.kind == "wait":
+        if fact.kind in ("wait", "ask"):
             since = since or fact.at
         elif since and fact.kind in ("message", "resume", "resolve"):
             found.append((since, fact.at))

@@ -41,9 +41,17 @@ class TicketOpened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc
 
 
 class TicketAcknowledged(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """An automatic acknowledgement or a reminder went out; it never stops the clock."""
+    """An automatic acknowledgement went out; it never stops the clock, and is no ground for a lowering."""
 
     TOPIC: ClassVar[str] = "ticket.acknowledged"
+    text: str = ""
+
+
+class TicketReminded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A person reminded the customer, or called; it never stops the clock. Unanswered, a lowering may name it."""
+
+    TOPIC: ClassVar[str] = "ticket.reminded"
+    channel: str
     text: str = ""
 
 
@@ -72,8 +80,8 @@ class TicketNoted(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=
 class TicketWaiting(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """We wait on the customer; the first response is not paused by it.
 
-    `answers`: a person asked the customer something, which is a response on the platform (DOMAIN.md, "Response
-    targets"). Facts of before do not have it, so they answer nothing, and mean what they meant.
+    `answers`: a person asked the customer something, which is a response as on the platform. What was recorded before
+    this was told, and what was imported without saying so, does not.
     """
 
     TOPIC: ClassVar[str] = "ticket.waiting"
@@ -127,7 +135,12 @@ class TicketReopened(TicketFact, kw_only=True, frozen=True, omit_defaults=True, 
 
 
 class TicketReclassified(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """The request is of another kind. `leaves` compliance, or joins it with a target of its own."""
+    """The request is of another kind. It leaves compliance, joins it with a target of its own, or comes back to it.
+
+    Where it `returns` to compliance, `due_at` is the due instant it had when it left, and `raised_due` what the limit
+    of its level and priority gives from now on: that acts if either was raised meanwhile. Facts recorded before this
+    was told restore the first due instant.
+    """
 
     TOPIC: ClassVar[str] = "ticket.reclassified"
     request: str
@@ -138,6 +151,8 @@ class TicketReclassified(TicketFact, kw_only=True, frozen=True, omit_defaults=Tr
     calendar: str = ""
     limit_us: int = 0
     due_at: str = ""
+    returns: bool = False
+    raised_due: str = ""
 
 
 class TicketGivenBack(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -6,7 +6,7 @@ about (DOMAIN.md, "Response targets"; notes/peers-sla.md, D7). Instants are cano
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from ledger.rules.calendars import ALWAYS, Calendar
 from ledger.rules.grants import LEVELS
 from ledger.rules.instants import to_iso
 from ledger.rules.measures import Cycle, Wait, elapsed, next_responses, resolutions, waits
-from ledger.rules.responses import first_response, responses
+from ledger.rules.responses import answers, first_response, reminds, responses
 from ledger.rules.segments import Limit, Segment, Terms, counting, limits, segments, span_us
 from ledger.rules.subscriptions import FAR
 from ledger.rules.whatif import paused_due, pauses
@@ -31,6 +31,14 @@ class Late(NamedTuple):
 
     fact: f.TicketFact
     recorded_at: str
+
+
+class Uncounted(NamedTuple):
+    """What might be taken for an answer and stopped no clock: `why` is one of `UNCOUNTED`."""
+
+    fact: f.TicketFact
+    recorded_at: str
+    why: str
 
 
 class Other(NamedTuple):
@@ -69,8 +77,9 @@ class Explanation:
     late_us: int
     early_us: int
     reproduced: bool
-    causes: Sequence[f.TicketFact]  # of each of the clock's moves
     late: Sequence[Late]
+    uncounted: Sequence[Uncounted]
+    reminders: Mapping[str, f.TicketFact]  # what a lowering may name, by its instant
     others: Sequence[Other]
     exclusion: f.TicketExcluded | None
     revision: f.TicketRevised | None
@@ -100,7 +109,7 @@ def explain(
     known = _known(facts, recorded, at)
     standing = [fact for fact, _when in known[: len(known) - len(clock.late)]]  # what the verdict stands on
     everything = sorted((fact for fact, _when in known), key=_date)
-    causes, found = _causes(clock, standing), limits(clock, standing, terms, promised=pausing is None)
+    found = limits(clock, standing, terms, promised=pausing is None)
     stops = pauses(standing) if pausing else ()
     end, until = _end(clock, at)
     cut = segments(clock.opened.occurred_at, end, found, terms, stops)
@@ -124,9 +133,10 @@ def explain(
         late_us=_beyond(clock.due_at, reached),
         early_us=_beyond(reached, clock.due_at),
         reproduced=governing is None or _due(terms, governing, stops) == clock.due_at,
-        causes=causes,
         late=[Late(fact, when) for fact, when in known[len(standing) :] if _could_matter(fact, clock, everything)],
-        others=list(_others(clock, causes, standing, known, at, terms, tried, pausing)),
+        uncounted=list(_uncounted(clock, standing, known)),
+        reminders={fact.occurred_at: fact for fact in everything if reminds(fact)},
+        others=list(_others(clock, standing, known, at, terms, tried, pausing)),
         exclusion=_exclusion(clock, standing),
         revision=_last(everything, f.TicketRevised),
         response=first_response(sorted(standing, key=_date), clock.opened.priority),
@@ -144,31 +154,6 @@ def _known(facts: Sequence[f.TicketFact], recorded: Sequence[str], at: str) -> l
 
 def _date(fact: f.TicketFact) -> str:
     return fact.occurred_at
-
-
-def _causes(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> list[f.TicketFact]:
-    """Return the fact behind each of the clock's moves."""
-    rest = sorted(standing, key=_date)
-    found = []
-    for move in clock.moves:
-        fact = next(x for x in rest if _made(x, move))
-        rest.remove(fact)
-        found.append(fact)
-    return found
-
-
-def _made(fact: f.TicketFact, move: sla.Move) -> bool:
-    """Whether a fact is of a move's instant and sort: at one instant several may happen, of which some move nothing."""
-    if fact.occurred_at != move.at:
-        return False
-    match fact:
-        case f.TicketPrioritised():
-            return move.cause == ("raised" if fact.direction == "raise" else "lowered")
-        case f.TicketReclassified():
-            return move.cause == ("left" if fact.request == "administrative" else "joined")
-        case f.TicketPlanUpgraded():
-            return move.cause == "upgraded"
-    return isinstance(fact, f.TicketOpened) and move.cause == "opened"
 
 
 def _end(clock: sla.Clock, at: str) -> tuple[str, str]:
@@ -201,12 +186,49 @@ def _counted_out(calendar: Calendar, start: str, limit_us: int, stops: Stops) ->
 
 def _could_matter(fact: f.TicketFact, clock: sla.Clock, everything: Sequence[f.TicketFact]) -> bool:
     """Whether a late fact is one that the verdict could have stood on."""
-    if isinstance(fact, (f.TicketResponded, f.TicketResolved)):
-        answers = any(fact is one for one in responses(everything, clock.opened.priority))
-        return answers and (not clock.counted_at or fact.occurred_at < clock.counted_at)
+    if answers(fact):
+        counts = any(fact is one for one in responses(everything, clock.opened.priority))
+        return counts and (not clock.counted_at or fact.occurred_at < clock.counted_at)
     if isinstance(fact, (f.TicketPrioritised, f.TicketPlanUpgraded)):
         return bool(fact.due_at) and not (clock.counted_at and clock.counted_at <= fact.occurred_at)
     return isinstance(fact, (f.TicketReclassified, f.TicketExcluded))
+
+
+# Why an answer did not count: its channel, by the priority of its instant, ours or that of the case it was given in; a
+# question recorded before questions were said to answer; no answer at all; recorded when the verdict was final.
+UNCOUNTED = ("phone", "email", "chat", "elsewhere", "question", "reminder", "automatic", "after_final")
+
+
+def _uncounted(
+    clock: sla.Clock, standing: Sequence[f.TicketFact], known: Sequence[tuple[f.TicketFact, str]]
+) -> Iterator[Uncounted]:
+    """Yield, by date, what came before the response (or without one) and stopped no clock, each with why."""
+    everything = sorted((fact for fact, _when in known), key=_date)
+    counted = {id(fact) for fact in responses(everything, clock.opened.priority)}
+    late = {id(fact) for fact, _when in known[len(standing) :]}
+    stamps = {id(fact): when for fact, when in known}
+    for fact in everything:
+        if clock.counted_at and fact.occurred_at >= clock.counted_at:
+            return
+        if id(fact) in counted:
+            why = "after_final" if id(fact) in late else ""
+        else:
+            why = _why_not(fact)
+        if why:
+            yield Uncounted(fact, stamps[id(fact)], why)
+
+
+def _why_not(fact: f.TicketFact) -> str:
+    match fact:
+        case f.TicketResponded(corrects=False):
+            return "elsewhere" if fact.via else fact.channel
+        case f.TicketWaiting():
+            return "question" if fact.text.strip() else ""
+        case f.TicketReminded():
+            return "reminder"
+        case f.TicketAcknowledged():
+            return "automatic"
+    return ""
 
 
 def _last(facts: Sequence[f.TicketFact], kind: type[T]) -> T | None:
@@ -238,7 +260,6 @@ def _name(reference: str) -> str:
 
 def _others(
     clock: sla.Clock,
-    causes: Sequence[f.TicketFact],
     standing: Sequence[f.TicketFact],
     known: Sequence[tuple[f.TicketFact, str]],
     at: str,
@@ -254,9 +275,10 @@ def _others(
         return
     policy, everything = _policy(terms, bool(pausing)), sorted((fact for fact, _when in known), key=_date)
     yield Other("answered_before", "", "", clock.due_at, "met")
-    for move, cause in zip(clock.moves, causes, strict=True):
-        if move.cause in _TAKEN_AWAY and move.before != move.after:
-            rest = [x for x in standing if x is not cause]
+    for move in clock.moves:
+        back = isinstance(move.fact, f.TicketReclassified)  # it came back on the unit of a higher plan
+        if move.cause in _TAKEN_AWAY and move.before != move.after and not back:
+            rest = [x for x in standing if x is not move.fact]
             # Counted anew: what was promised after the change was promised to what it had made of the case.
             yield _other("without", move.cause, move.at, sla.run(rest, at, (), policy), at)
     for reference in alternatives:

@@ -77,13 +77,33 @@ def next_responses(facts: Sequence[f.TicketFact], at: str, calendar: Calendar, p
     return found
 
 
+def told_again(facts: Sequence[f.TicketFact]) -> set[int]:
+    """Return the identities of reopenings that never were, with the resolution after each; `facts` by their dates.
+
+    An imported row that says again that a case is resolved was read as reopening and resolving it in one instant: only
+    a change of state counts.
+    """
+    found: set[int] = set()
+    reopened: f.TicketReopened | None = None
+    for fact in facts:
+        if isinstance(fact, f.TicketReopened):
+            reopened = fact
+        elif reopened is not None and isinstance(fact, f.TicketResolved):
+            if fact.row and (fact.row, fact.occurred_at) == (reopened.row, reopened.occurred_at):
+                found |= {id(reopened), id(fact)}
+            reopened = None
+    return found
+
+
 def resolutions(
     opened_at: str, facts: Sequence[f.TicketFact], at: str, calendar: Calendar, pauses: Sequence[Wait]
 ) -> list[Cycle]:
     """Return each way to a resolution: from the opening, then from each reopening."""
     found: list[Cycle] = []
-    since = opened_at
+    since, again = opened_at, told_again(facts)
     for fact in facts:
+        if id(fact) in again:
+            continue
         if isinstance(fact, f.TicketResolved) and since:
             found.append(_cycle(since, fact.occurred_at, at, calendar, pauses))
             since = ""

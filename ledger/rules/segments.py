@@ -93,9 +93,12 @@ def _governs(move: Move, clock: Clock, facts: Sequence[f.TicketFact], terms: Ter
     if move.cause == "opened":
         opened = clock.opened
         return Limit("opened", move.at, level, priority, opened.limit_us, opened.calendar, move.at, move.after)
-    first = next((one for one in before if one.due_at == clock.first_due and one.start == clock.started_at), None)
-    if move.cause == "joined" and not move.before and first is not None:  # back to its first due
-        return first._replace(cause="joined", at=move.at)
+    if move.cause == "joined" and not move.before and before:  # back to what it left with; of old, to its first due
+        first = next((one for one in before if one.due_at == clock.first_due and one.start == clock.started_at), None)
+        left_with = (move.after, level, priority)
+        back = next((x for x in reversed(before) if (x.due_at, x.level, x.priority) == left_with), first)
+        if back is not None:
+            return back._replace(cause="joined", at=move.at)
     if move.cause == "joined":
         fact = next(x for x in facts if isinstance(x, f.TicketReclassified) and x.occurred_at == move.at and x.due_at)
         return Limit("joined", move.at, level, priority, fact.limit_us, fact.calendar, move.at, move.after)

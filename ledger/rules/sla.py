@@ -7,14 +7,17 @@ instant at which the counted time equals the limit: met iff the response came be
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import compress
-from typing import NamedTuple
 
 from ledger import facts as f
 from ledger.rules import finality, people
-from ledger.rules.responses import first_response
+from ledger.rules.case_clock import Clock, Left, Move
+from ledger.rules.grants import LEVELS
+from ledger.rules.responses import channel_of, first_response
+
+__all__ = ["PRIORITIES", "REMINDER_AGE", "REOPEN_WITHIN", "Clock", "Left", "Move", "Policy", "Promise"]
+__all__ += ["direction", "run"]
 
 PRIORITIES = ("low", "medium", "high")
 REMINDER_AGE = timedelta(hours=1)
@@ -31,91 +34,6 @@ def direction(before: str, after: str) -> str:
 Promise = Callable[[str, str, str], str]
 # Another policy: what it promises a case of which these facts count.
 Policy = Callable[[Sequence[f.TicketFact]], Promise]
-
-
-class Move(NamedTuple):
-    """What moved the due instant, or would have: `cause` is opened, raised, lowered, upgraded, left or joined.
-
-    `before` and `after` are the due instants ("" = none); equal where the change had no effect on it.
-    """
-
-    at: str
-    cause: str
-    before: str
-    after: str
-    level: str
-    priority: str
-    by: str
-    reason: str
-
-
-@dataclass(slots=True)
-class Clock:
-    """A case as its facts tell it, dates before positions. Empty strings mean "not (yet)".
-
-    What the verdict stands on (`due_at` to `verdict_priority`, `counted_at`, `excluded`) is what was recorded before
-    it became final; the rest is what is known. `late` are the facts that came after.
-    """
-
-    opened: f.TicketOpened
-    recorded_at: str = ""
-    request: str = ""
-    level: str = ""
-    priority: str = ""
-    grant: str = ""
-    due_at: str = ""
-    first_due: str = ""
-    first_limit: tuple[str, str] = ("", "")  # the level and priority whose limit gave `first_due`
-    started_at: str = ""  # from when `first_due` was counted
-    verdict_level: str = ""
-    verdict_priority: str = ""
-    responded_at: str = ""
-    responded_by: str = ""
-    channel: str = ""
-    counted_at: str = ""  # the response that the verdict stands on
-    revised: str = ""  # the verdict of an approved revision beside a final one
-    revised_by: str = ""
-    revision: str = ""
-    merged_into: str = ""
-    policy: str = ""  # the version of the policy that governs it for life; "" while it never had a target
-    moves: list[Move] = field(default_factory=list)
-    late: Sequence[f.TicketFact] = ()
-    assigned_to: str = ""
-    waiting_since: str = ""
-    resolved_at: str = ""
-    reminded_at: str = ""
-    heard_at: str = ""
-    reopened: int = 0
-    excluded: str = ""
-    approver: str = ""
-    self_approved: str = ""  # who approved an exclusion and is the answering agent: it does not stand
-    given_back: bool = False
-
-    def verdict(self, at: str) -> str:
-        """Return met, breached, open, excluded or none, as of instant `at`: exclusions and revisions applied."""
-        raw = self.raw_verdict(at)
-        if raw == "none":
-            return raw
-        return self.revised or ("excluded" if self.excluded else raw)
-
-    def raw_verdict(self, at: str) -> str:
-        """Return the verdict that ignores exclusions and revisions."""
-        if not self.due_at:
-            return "none"
-        if self.counted_at:
-            return "met" if self.counted_at < self.due_at else "breached"
-        return "open" if at < self.due_at else "breached"
-
-    def breached_by(self, at: str) -> bool:
-        """Whether the due instant had passed without a response at `at`."""
-        return bool(self.due_at) and self.due_at <= at and not (self.responded_at and self.responded_at < self.due_at)
-
-    def final_at(self) -> str:
-        """Return the instant from which the verdict is final: the latest of the three of DOMAIN.md."""
-        if not self.due_at:
-            return ""
-        earlier = min(self.counted_at or self.due_at, self.due_at)
-        return finality.final(earlier, self.opened, self.recorded_at)
 
 
 def run(
@@ -196,7 +114,7 @@ def _fold(facts: Sequence[f.TicketFact], recorded_at: str, promise: Promise | No
     if response is not None:
         clock.responded_at = clock.counted_at = response.occurred_at
         clock.responded_by = response.by
-        clock.channel = response.channel if isinstance(response, f.TicketResponded) else ""
+        clock.channel = channel_of(response)
     for fact in known:
         if type(fact) not in _STILL:
             _apply(clock, fact, promise)
@@ -208,14 +126,13 @@ def _date(fact: f.TicketFact) -> str:
 
 
 # Most facts of a case: they move nothing that `_fold` has not taken from them.
-_STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted, f.TicketJudgedElsewhere})
+_STILL = frozenset({f.TicketOpened, f.TicketResponded, f.TicketNoted, f.TicketAcknowledged, f.TicketReminded})
+_STILL |= {f.TicketJudgedElsewhere}
 
 
 def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
     at = fact.occurred_at
     match fact:  # what nearly every case has comes first
-        case f.TicketAcknowledged():
-            clock.reminded_at = at
         case f.TicketAssigned():
             clock.assigned_to = fact.to
         case f.TicketResolved():
@@ -266,18 +183,17 @@ def _starts(clock: Clock, fact: f.TicketOpened | f.TicketReclassified, due_at: s
     clock.verdict_level, clock.verdict_priority = clock.first_limit = fact.level, clock.priority
 
 
-def _moved(clock: Clock, fact: f.TicketFact, cause: str, before: str) -> None:
-    clock.moves.append(
-        Move(
-            fact.occurred_at, cause, before, clock.due_at, clock.verdict_level, clock.verdict_priority, fact.by,
-            fact.reason,
-        )
-    )  # fmt: skip
+def _moved(clock: Clock, fact: f.TicketFact, cause: str, before: str, at: str = "") -> None:
+    """Keep what `fact` moved, at its own instant or when it came to act (`at`)."""
+    limit = clock.verdict_level, clock.verdict_priority
+    clock.moves.append(Move(at or fact.occurred_at, cause, before, clock.due_at, *limit, fact.by, fact.reason, fact))
 
 
 def _prioritised(clock: Clock, fact: f.TicketPrioritised, promise: Promise | None) -> None:
     clock.priority, before = fact.priority, clock.due_at
     if not _still_runs(clock, fact.occurred_at):
+        if clock.left is not None and fact.direction == "raise":
+            clock.left = clock.left._replace(raises=(*clock.left.raises, fact))
         return
     due_at = fact.due_at
     if promise is not None:
@@ -315,12 +231,16 @@ def _reclassified(clock: Clock, fact: f.TicketReclassified, promise: Promise | N
     before, at = clock.due_at, fact.occurred_at
     if fact.request == "administrative":
         if not clock.breached_by(at):
+            clock.left = Left(before, (clock.verdict_level, clock.verdict_priority), clock.level, clock.priority)
             clock.due_at = clock.verdict_level = clock.verdict_priority = ""
             if before:
                 _moved(clock, fact, "left", before)
         return
     if fact.level:
         clock.level = fact.level
+    if fact.returns:
+        _returned(clock, fact, promise)
+        return
     if not fact.due_at:
         return
     due_at = promise(fact.level, clock.priority, at) if promise else fact.due_at
@@ -333,3 +253,26 @@ def _reclassified(clock: Clock, fact: f.TicketReclassified, promise: Promise | N
         clock.due_at = due_at
         clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
     _moved(clock, fact, "joined", before)
+
+
+def _returned(clock: Clock, fact: f.TicketReclassified, promise: Promise | None) -> None:
+    """Restore the due instant it had when it left; a raise made meanwhile, of priority or plan, acts now.
+
+    A case that was breached never left; one whose breach was undone by its answer's date did.
+    """
+    left = clock.left
+    if clock.due_at or left is None or not left.due_at:
+        return
+    clock.due_at = left.due_at
+    clock.verdict_level, clock.verdict_priority = left.limit
+    _moved(clock, fact, "joined", "")
+    raised = PRIORITIES.index(clock.priority) > PRIORITIES.index(left.priority)
+    upgraded = bool(left.level) and LEVELS.index(clock.level) > LEVELS.index(left.level)
+    if not (raised or upgraded) or not _still_runs(clock, fact.occurred_at):
+        return
+    due_at = promise(fact.level, clock.priority, fact.occurred_at) if promise else fact.raised_due
+    if due_at < clock.due_at:
+        clock.due_at = due_at
+        clock.verdict_level, clock.verdict_priority = fact.level, clock.priority
+    made = left.raises[-1] if raised and left.raises else fact
+    _moved(clock, made, "raised" if raised else "upgraded", left.due_at, fact.occurred_at)
