@@ -141,7 +141,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     for name, value in row.items():
         if name in _INSTANTS and value:
             shown[name] = show(value, zone) if value < "9000" else None
-        elif name == "amount":
+        elif name in ("amount", "assumed"):
             shown[name] = show_amount(value)
         else:
             shown["grant" if name == "grant_id" else name] = None if value == "" else value

@@ -57,8 +57,8 @@ _LABELS: dict[str, str | Schema] = {
 }
 
 _SUMS = (
-    *("billed", "net", "tax", "paid", "credited", "written_off", "due", "credit", "unapplied"),
-    *("received", "refunded", "reversed", "upgrade_excess"),
+    *("billed", "net", "tax", "paid", "paid_assumed", "credited", "written_off", "due", "refund_owed", "credit"),
+    *("unapplied", "received", "assumed", "refunded", "reversed", "upgrade_excess"),
 )
 _CARD: dict[str, str | Schema] = {"card_charge?": record(attempt="text", charge="text", outcome="text", code="text?")}
 _LEFT: dict[str, str | Schema] = {
@@ -118,11 +118,12 @@ _QUESTIONS: dict[str, Schema] = {
                 **_NET,
                 currency="text",
                 due_on="date",
-                **dict.fromkeys(("discount", "credited", "written_off", "paid", "due"), "money"),
+                **dict.fromkeys(("discount", "credited", "written_off", "paid", "paid_assumed", "due"), "money"),
                 state="text",
                 cause="text?",
             )
         ),
+        refund_debts=many(record(id="text", payment="text", amount="money", due_on="date", paid="money", due="money")),
     ),
     "preview": record(
         account="text",
@@ -170,6 +171,8 @@ _QUESTIONS: dict[str, Schema] = {
                 available="money",
                 refunded="money",
                 reversed="flag",
+                reversed_amount="money",
+                assumed="flag",
             )
         ),
         attempts=many(
@@ -214,7 +217,13 @@ _COMMANDS: dict[str, Schema] = {
     "payment.apply": record(applied=many(record(payment="text", amount="money")), **_PURSE),
     "payment.refund": record(refund="text", amount="money", **_PURSE, state="text"),
     "payment.reverse": record(
-        payment="text", reopened=many({"type": "string"}), state="text", credit="money", currency="text"
+        payment="text",
+        amount="money",
+        reopened=many({"type": "string"}),
+        refund_owed="money",
+        state="text",
+        credit="money",
+        currency="text",
     ),
     "charge.discount": record(discount="text", **_LEFT),
     "charge.void": record(**_LEFT),
@@ -305,6 +314,7 @@ _LISTS: dict[str, Schema] = {
             entry="text",
             subject="text",
             amount="money",
+            assumed="money",
             units="whole",
             currency="text",
             actor="text",

@@ -15,6 +15,7 @@ from ledger.rules.grants import Grant
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.rules.subscriptions import FAR, Subscription
+from ledger.rules.sums import charge_money, sums
 
 Answer = dict[str, Any]
 
@@ -113,23 +114,24 @@ def _grant(grant: Grant, zone: str) -> Answer:
 def payments(book: Book, at: str) -> Answer:
     """Return every payment, what it pays, what of it is free or was given back; and each attempt on a card."""
     zone = book.zone
-    charges = list(book.charges.values())
+    charges = [*book.charges.values(), *book.debts.values()]
     shown = []
     for payment in book.payments.values():
-        refunds = [r for r in book.refunds.values() if r.payment == payment.payment]
-        refunded = sum(r.amount for r in refunds if r.refund not in book.refused_refunds)
-        paid = [(c.id, sum(part for origin, part in c.parts if origin == payment.payment)) for c in charges]
+        name, gone = payment.payment, payment.payment in book.hollow
+        paid = [] if gone else [(c.id, c.part_of(name)) for c in charges]
         shown.append(
             {
-                "payment": payment.payment,
+                "payment": name,
                 "value_date": show(payment.occurred_at, zone),
                 "amount": show_amount(payment.amount),
                 "method": payment.method,
                 "reference": payment.reference,
                 "pays": [{"charge": c, "amount": show_amount(part)} for c, part in paid if part],
-                "available": show_amount(book.purse.available(payment.payment)),
-                "refunded": show_amount(refunded),
-                "reversed": payment.payment in book.reversed,
+                "available": show_amount(0 if gone else book.purse.available(name)),
+                "refunded": show_amount(book.purse.refunds.get(name, 0)),
+                "reversed": name in book.reversed,
+                "reversed_amount": show_amount(book.reversed.get(name, 0)),
+                "assumed": payment.assumed,
             }
         )
     attempts = [
@@ -153,35 +155,20 @@ def payments(book: Book, at: str) -> Answer:
 
 
 def billing(book: Book, at: str) -> Answer:
-    """Return what was billed, paid and is due at instant `at`; voided charges stand in no sum.
-
-    billed = paid + credited + written_off + due; received + upgrade_excess - reversed - refunded = paid + credit +
-    unapplied.
-    """
-    counted = [c for c in book.charges.values() if not c.voided_at]
+    """Return what was billed, paid and is due at instant `at`: the sums of `rules/sums.py`, and what they are of."""
     return {
         "account": _account(book),
         "at": show(at, book.zone),
         "currency": book.currency,
-        "billed": show_amount(sum(c.total for c in counted)),
-        "net": show_amount(sum(c.total - c.total_tax for c in counted)),
-        "tax": show_amount(sum(c.total_tax for c in counted)),
-        "paid": show_amount(sum(c.paid for c in counted)),
-        "credited": show_amount(sum(c.credited for c in counted)),
-        "written_off": show_amount(sum(c.written_off for c in counted)),
-        "due": show_amount(sum(c.due for c in counted)),
-        "credit": show_amount(book.purse.credit),
-        "unapplied": show_amount(book.purse.unapplied),
-        "received": show_amount(book.purse.received),
-        "refunded": show_amount(book.purse.refunded),
-        "reversed": show_amount(book.purse.reversed),
-        "upgrade_excess": show_amount(book.purse.excess),
+        **{name: show_amount(amount) for name, amount in sums(book).items()},
         "charges": [charge(c, book) for c in book.charges.values()],
+        "refund_debts": [_debt(debt, book) for debt in book.debts.values()],
     }
 
 
 def charge(item: Charge, book: Book) -> Answer:
     """Return one charge with its state."""
+    money = charge_money(book, item)
     return {
         "id": item.id,
         "kind": item.kind,
@@ -193,10 +180,24 @@ def charge(item: Charge, book: Book) -> Answer:
         "discount": show_amount(item.discount),
         "credited": show_amount(item.credited),
         "written_off": show_amount(item.written_off),
-        "paid": show_amount(item.paid if not item.voided_at else 0),
-        "due": show_amount(item.due),
-        "state": item.state,
+        "paid": show_amount(money.paid),
+        "paid_assumed": show_amount(money.assumed),
+        "due": show_amount(money.due),
+        "state": money.state,
         "cause": item.void_cause or None,
+    }
+
+
+def _debt(debt: Charge, book: Book) -> Answer:
+    """Return a refund that is owed, since its payment was taken back."""
+    money = charge_money(book, debt)
+    return {
+        "id": debt.id,
+        "payment": debt.source,
+        "amount": show_amount(debt.gross),
+        "due_on": debt.due_on,
+        "paid": show_amount(money.paid + money.assumed),
+        "due": show_amount(money.due),
     }
 
 

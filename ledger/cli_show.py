@@ -17,7 +17,7 @@ from ledger.texts import table, text
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
-_OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict")
+_OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
 

@@ -15,6 +15,7 @@ from ledger.plans import Answer, Decided, common, reference_stream
 from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.money import show_amount, split
+from ledger.rules.sums import refund_owed
 from ledger.store import Recorded
 
 PAID_OUT = "pago"  # the bank under which the references of what was paid out are unique
@@ -167,7 +168,10 @@ def _available_then(account: Account, payment: str, asked: Asked) -> int:
 
 
 def reverse(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
-    """Take a payment back (returned cheque, chargeback, booked by mistake): what it paid is owed again (rule 7)."""
+    """Take a payment back (returned cheque, chargeback, booked by mistake): all of it, what it paid is owed again.
+
+    The money from the date given, the plan from now on (rule 7).
+    """
     book = account.whole(asked.now)
     payment = _payment(book, account, v["payment"])
     if payment.payment in book.reversed:
@@ -176,23 +180,33 @@ def reverse(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) ->
         raise Refused("before_payment", payment=payment.payment)
     if v["kind"] == "returned_cheque" and payment.method not in ("cheque", "deposit"):
         raise Refused("not_a_cheque", payment=payment.payment, method=payment.method)
+    told = max(asked.now, asked.at)
     fact = f.PaymentReversed(
         **_corrects(account, v, asked),
         payment=payment.payment,
         kind=v["kind"],
         reference=v.get("reference", ""),
-        used_later=_used_later(book, asked.at),
+        amount=payment.amount,
+        rule=2,
     )
-    return Decided(
-        [fact],
-        answer=lambda book: {
+    effect = f.ReversalTookEffect(
+        **{**common(account.number, asked), "occurred_at": told},
+        payment=payment.payment,
+        used_later=_used_later(book, told),
+    )
+
+    def answer(book: Book) -> Answer:
+        return {
             "payment": payment.payment,
+            "amount": show_amount(fact.amount),
             "reopened": [c.id for c in book.open.values() if c.times_paid],
+            "refund_owed": show_amount(refund_owed(book)),
             "state": sub.state if (sub := book.bought()) is not None else "none",
             "credit": show_amount(book.purse.credit),
             "currency": book.currency,
-        },
-    )
+        }
+
+    return Decided([fact, effect], answer=answer)
 
 
 def _used_later(book: Book, at: str) -> dict[str, int]:

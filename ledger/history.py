@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any, TypeGuard
 
 import msgspec
+from msgspec.structs import replace
 
 from ledger import facts as f
 from ledger.errors import NotFound
@@ -13,7 +14,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Row, Store
 
-_HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key"}
+_HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key", "rule"}
 _MONEY = {"gross", "net", "tax", "amount", "credit", "excess"}
 _INSTANTS = {"until", "starts", "ends", "due_at", "reminder"}
 
@@ -28,6 +29,7 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
     opening = next((fact for _row, fact in facts if isinstance(fact, f.AccountOpened)), None)
     if opening is None or opening.occurred_at > at:
         raise NotFound("unknown_account", account=account)
+    facts = _told(facts)
     numbers = _numbers(facts)
     entries = [
         {
@@ -39,12 +41,36 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
             "source": fact.source,
             "reason": fact.reason or None,
             **_details(fact, opening.zone),
+            **({"assumed": True} if isinstance(fact, f.PaymentRecorded) and fact.assumed else {}),
             **({"document": numbers.pop((fact.series, fact.subject), "")} if _issued(fact) else {}),
         }
         for row, fact in sorted(facts, key=lambda pair: pair[1].occurred_at)
         if fact.occurred_at <= at and not isinstance(fact, (f.ReferenceClaimed, f.NumberTaken))
     ]
     return {"account": account, "name": opening.name, "currency": opening.currency, "entries": entries}
+
+
+def _told(facts: list[tuple[Row, f.Fact]]) -> list[tuple[Row, f.Fact]]:
+    """Return the facts; a reversal recorded before it said so with its amount: what had not been refunded by then."""
+    if not any(isinstance(fact, f.PaymentReversed) and not fact.amount for _row, fact in facts):
+        return facts
+    left: dict[str, int] = {}
+    asked: dict[str, f.RefundAsked] = {}
+    amounts: dict[int, int] = {}
+    for row, fact in sorted(facts, key=lambda pair: pair[1].occurred_at):
+        if isinstance(fact, f.PaymentRecorded):
+            left[fact.payment] = fact.amount
+        elif isinstance(fact, f.RefundAsked):
+            asked[fact.refund] = fact
+            left[fact.payment] = left.get(fact.payment, 0) - fact.amount
+        elif isinstance(fact, f.RefundRefused) and fact.refund in asked:
+            left[asked[fact.refund].payment] += asked[fact.refund].amount
+        elif isinstance(fact, f.PaymentReversed):
+            amounts[row.position] = fact.amount or left.get(fact.payment, 0)
+    return [
+        (row, replace(fact, amount=amounts[row.position])) if isinstance(fact, f.PaymentReversed) else (row, fact)
+        for row, fact in facts
+    ]
 
 
 def _issued(fact: f.Fact) -> TypeGuard[f.DocumentIssued]:

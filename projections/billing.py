@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from ledger import facts as f
 from ledger.documents import Closing, following
+from ledger.rules.book import Book
 from ledger.rules.subscriptions import local_day
+from ledger.rules.sums import charge_money
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
 
@@ -26,6 +30,7 @@ CHARGES = Table(
         ("credited", "bigint"),
         ("written_off", "bigint"),
         ("paid", "bigint"),
+        ("paid_assumed", "bigint"),
         ("due", "bigint"),
         ("state", "text"),
         ("raised_at", "text"),
@@ -45,6 +50,7 @@ ENTRIES = Table(
         ("entry", "text"),
         ("subject", "text"),
         ("amount", "bigint"),
+        ("assumed", "bigint"),
         ("units", "bigint"),
         ("currency", "text"),
         ("actor", "text"),
@@ -67,20 +73,41 @@ def rows(stream: Stream) -> Rows:
     return {
         CHARGES.name: [
             (
-                stream.id, account, c.id, c.kind, c.gross, c.net, c.tax, currency, c.due_on,
-                c.discount, c.credited, c.written_off, c.paid, c.due, c.state, c.raised_at, c.paid_at, c.voided_at,
+                stream.id, account, c.id, c.kind, c.gross, c.net, c.tax, currency, c.due_on, c.discount, c.credited,
+                c.written_off, *charge_money(book, c), c.raised_at, c.paid_at, c.voided_at,
             )
             for c in book.charges.values()
         ],
         ENTRIES.name: [
             (
-                stream.id, account, _local_month(fact.occurred_at, zone), fact.occurred_at, row[4], row[0], *entry,
-                currency, fact.by, fact.source, fact.reason,
+                stream.id, account, _local_month(fact.occurred_at, zone), fact.occurred_at, row[4], row[0],
+                *entry[:2], *_parted(fact, book, entry[2]), entry[3], currency, fact.by, fact.source, fact.reason,
             )
-            for row, fact in zip(stream.rows, stream.facts, strict=True)
+            for row, fact in zip(stream.rows, _told(stream.facts, book), strict=True)
             if (entry := _ENTRIES.get(type(fact), _hidden)(fact)) is not None
         ],
     }  # fmt: skip
+
+
+def _told(facts: Sequence[f.Fact], book: Book) -> Sequence[f.Fact]:
+    """Return the facts; a reversal recorded before it said so with the amount that it took back."""
+    if not book.reversed:
+        return facts
+    old = [fact for fact in facts if isinstance(fact, f.PaymentReversed) and not fact.amount]
+    amounts = {id(fact): replace(fact, amount=book.reversed.get(fact.payment, 0)) for fact in old}
+    return [amounts.get(id(fact), fact) for fact in facts]
+
+
+def _parted(fact: f.Fact, book: Book, amount: int) -> tuple[int, int]:
+    """Return (money seen, money an import assumed) of an entry's amount: no total of the first counts the second."""
+    if not book.assumed:
+        return amount, 0
+    assumed = 0
+    if isinstance(fact, f.ChargePaid):
+        assumed = book.assumed_in.get(fact.key, 0)
+    elif isinstance(fact, (f.PaymentRecorded, f.PaymentReversed, f.MoneyApplied)) and fact.payment in book.assumed:
+        assumed = amount
+    return amount - assumed, assumed
 
 
 def _local_month(at: str, zone: str) -> str:
@@ -113,9 +140,11 @@ _ENTRIES: dict[type[f.Fact], Callable[[Any], tuple[str, str, int, int] | None]] 
     f.RefundAsked: lambda fact: ("refunded", fact.payment, fact.amount, 0),
     f.RefundSettled: lambda fact: ("refund_settled", fact.refund, 0, 0),
     f.RefundRefused: lambda fact: ("refund_refused", fact.refund, 0, 0),
-    f.PaymentReversed: lambda fact: ("reversed", fact.payment, 0, 0),
+    f.PaymentReversed: lambda fact: ("reversed", fact.payment, fact.amount, 0),
     f.MoneyApplied: lambda fact: ("applied", fact.payment, fact.amount, 0),
     f.ChargeReopened: lambda fact: ("reopened", fact.charge, fact.amount, 0),
+    f.RefundOwed: lambda fact: ("refund_owed", fact.debt, fact.amount, 0),
+    f.RefundRepaid: lambda fact: ("refund_repaid", fact.debt, fact.amount, 0),
     f.ChargeAttempted: lambda fact: ("card_charged", fact.charge, fact.amount, 0),
     f.AttemptRefused: lambda fact: ("card_refused", fact.attempt, 0, 0),
     f.AttemptContradicted: lambda fact: ("card_contradicted", fact.attempt, 0, 0),
@@ -129,7 +158,7 @@ _ENTRIES: dict[type[f.Fact], Callable[[Any], tuple[str, str, int, int] | None]] 
 }
 
 
-MODEL = ReadModel("billing", 2, "account/", (CHARGES, ENTRIES), rows)
+MODEL = ReadModel("billing", 3, "account/", (CHARGES, ENTRIES), rows)
 
 
 def entries(

@@ -270,7 +270,10 @@ class History:
     def _reverse(self, index: int, hours: int) -> None:
         if payment := self._payment(index):
             self.run("payment.reverse", hours, payment=payment["payment"], kind="chargeback")
-            self.tell(hours, "reverse", name=self.bare(payment["payment"]))
+            name, since = self.bare(payment["payment"]), self.at(hours)
+            self.tell(hours, "reverse", name=name)
+            self.tell(0, "reversal_told", name=name, since=since)
+            self.counts["reversals told late"] += since < self.now
 
     def _refund(self, index: int, part: int, hours: int) -> None:
         payment = self._payment(index)

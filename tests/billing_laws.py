@@ -37,23 +37,28 @@ def agrees(history: History, at: datetime) -> Answer:
 def _money(history: History, story: Story, billing: Answer, payments: Answer, where: str) -> None:
     charges = {history.bare(c["id"]): charge_seen(c) for c in billing["charges"]}
     told = {
-        name: (c.void, c.gross, c.discount, 0 if c.void else story.paid(c), story.due(c), c.due_on.isoformat())
+        name: (c.void, c.gross, c.discount, story.counted(c), story.owed(c), c.due_on.isoformat())
         for name, c in story.charges.items()
     }
     assert charges == told, (where, "charges", sorted(charges.items() ^ told.items()))
     found, wanted = {name: minor(billing[name]) for name in story.totals()}, story.totals()
     assert found == wanted, (where, "totals", sorted(found.items() ^ wanted.items()))
-    assert found["billed"] == found["paid"] + found["credited"] + found["written_off"] + found["due"], (where, found)
+    owed = found["due"] - found["refund_owed"]
+    assert found["billed"] == found["paid"] + found["credited"] + found["written_off"] + owed, (where, found)
     came = found["received"] + found["upgrade_excess"] - found["reversed"] - found["refunded"]
-    assert came == found["paid"] + found["credit"] + found["unapplied"], (where, found)
+    assert came == found["paid"] + found["credit"] + found["unapplied"] - found["refund_owed"], (where, found)
+    history.counts["instants with a refund owed"] += found["refund_owed"] > 0
+    debts = {history.bare(d["id"]): (minor(d["amount"]), minor(d["due"])) for d in billing["refund_debts"]}
+    told_debts = {name: (d.gross, story.owed(d)) for name, d in story.debts.items()}
+    assert debts == told_debts, (where, "debts", debts, told_debts)
     pays = {
         history.bare(p["payment"]): {history.bare(c["charge"]): minor(c["amount"]) for c in p["pays"]}
         for p in payments["payments"]
     }
     told_pays: dict[str, dict[str, int]] = {n: {} for n in story.money if not n.startswith("excess")}
-    for charge in story.charges.values():
+    for charge in (*story.charges.values(), *story.debts.values()):
         for name, part in charge.parts:
-            if name in told_pays and part:
+            if name in told_pays and part and not story.hollow(name):
                 told_pays[name][charge.name] = told_pays[name].get(charge.name, 0) + part
     assert pays == told_pays, (where, "pays", pays, told_pays)
     made = sorted((history.bare(a["charge"]), a["asked_at"], a["state"]) for a in payments["attempts"])
@@ -96,6 +101,9 @@ def closing(history: History, seed: int) -> None:
         if history.cashier.awaits(history.now):
             history.play(("wait", 1, False))
     instants = [history.now - timedelta(hours=hours) for hours in (0, 30 * (1 + seed % 7), 24 * (20 + seed % 50))]
+    told = [t for t in history.told if t.what == "reversal_told" and t.words["since"] < t.at]
+    instants += [at for t in told for at in (t.words["since"], t.words["since"] + (t.at - t.words["since"]) / 2)]
+    history.counts["instants between bank and recording"] += 2 * len(told)
     before = [agrees(history, at) for at in instants]
     position = history.store.last_position()
     history.counts["due facts recorded"] += history.ledger.record_due(history.account)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.given import BEATRIZ, PANADERIA, Answer, Desk, minor
+from ledger import facts as f
+from ledger.account import Account
+from ledger.corrections import _used_later
+from tests.given import BEATRIZ, PANADERIA, Answer, Desk, iso, minor
 
 WHY = {"by": BEATRIZ, "reason": "lo aprobó gerencia"}
 
@@ -27,6 +30,22 @@ def upgrade(desk: Desk, level: str, **given: Any) -> Answer:
 def reverse(desk: Desk, payment: str, kind: str = "chargeback", **given: Any) -> Answer:
     """Take a payment back."""
     return desk.do("payment.reverse", account=PANADERIA, payment=full(payment), kind=kind, **{**WHY, **given})
+
+
+def reversed_before(desk: Desk, payment: str, *, at: str) -> None:
+    """Given a payment taken back by a version that knew one date only: all of it acted then (rule 1 of the fact)."""
+
+    def decide(account: Account) -> list[f.Fact]:
+        then = iso(at)
+        later = _used_later(account.whole(desk.ledger.clock.now()), then)
+        return [
+            f.PaymentReversed(
+                customer_no=PANADERIA, occurred_at=then, by="beatriz", source="console", reason="?",
+                payment=full(payment), kind="chargeback", approver="beatriz", used_later=later,
+            )
+        ]  # fmt: skip
+
+    desk.ledger._append_to(PANADERIA, decide, desk.ledger.clock.now())
 
 
 def correct(desk: Desk, verb: str, charge: str, **given: Any) -> Answer:
@@ -55,17 +74,18 @@ def money(desk: Desk, **given: Any) -> Answer:
     """Ask for the billing; both its sums hold."""
     answer = desk.ask("billing", account=PANADERIA, **given)
     part = {name: minor(value) for name, value in answer.items() if isinstance(value, str) and name in SUMS}
-    assert part["billed"] == part["paid"] + part["credited"] + part["written_off"] + part["due"], answer
+    owed = part["due"] - part["refund_owed"]
+    assert part["billed"] == part["paid"] + part["credited"] + part["written_off"] + owed, answer
     assert part["billed"] == part["net"] + part["tax"], answer
     came = part["received"] + part["upgrade_excess"] - part["reversed"] - part["refunded"]
-    assert came == part["paid"] + part["credit"] + part["unapplied"], answer
+    assert came == part["paid"] + part["credit"] + part["unapplied"] - part["refund_owed"], answer
     return answer
 
 
 SUMS = frozenset(
     {
         "billed", "net", "tax", "paid", "credited", "written_off", "due", "credit", "unapplied", "received",
-        "refunded", "reversed", "upgrade_excess",
+        "refunded", "reversed", "upgrade_excess", "refund_owed",
     }
 )  # fmt: skip
 

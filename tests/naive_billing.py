@@ -38,6 +38,7 @@ class Story:
     plans: list[Plan] = field(default_factory=list)
     grants: dict[str, Grant] = field(default_factory=dict)
     charges: dict[str, Charge] = field(default_factory=dict)
+    debts: dict[str, Charge] = field(default_factory=dict)  # refunds of payments taken back: owed, and no sale
     money: dict[str, Money] = field(default_factory=dict)
     lots: list[tuple[str, int]] = field(default_factory=list)  # credit, in the order in which it became credit
     holds: dict[str, str] = field(default_factory=dict)
@@ -55,6 +56,23 @@ class Story:
     def due(self, charge: Charge) -> int:
         """Return what is still to be paid."""
         return 0 if charge.void else charge.total - charge.credited - charge.written_off - self.paid(charge)
+
+    def hollow(self, name: str) -> bool:
+        """Whether a payment was taken back by its bank while the plan does not know it yet (rule 7)."""
+        return name in self.money and self.money[name].back == "hollow"
+
+    def counted(self, charge: Charge) -> int:
+        """Return what sums of money count as paid: nothing that was taken back, from the bank's date on."""
+        return 0 if charge.void else sum(part for name, part in charge.parts if not self.hollow(name))
+
+    def owed(self, charge: Charge) -> int:
+        """Return what is owed in sums of money."""
+        return self.due(charge) + self.paid(charge) - self.counted(charge)
+
+    def refund_owed(self) -> int:
+        """Return what had been refunded of payments taken back and was not paid again."""
+        hollow = sum(m.gone for m in self.money.values() if m.back == "hollow")
+        return hollow + sum(self.owed(debt) for debt in self.debts.values())
 
     def bought(self) -> Plan | None:
         """Return the latest plan; one that was given up hides none before it."""
@@ -74,15 +92,16 @@ class Story:
         return {
             "billed": sum(c.total for c in kept),
             "tax": sum(self.tax(c) for c in kept),
-            "paid": sum(self.paid(c) for c in kept),
+            "paid": sum(self.counted(c) for c in kept),
             "credited": sum(c.credited for c in kept),
             "written_off": sum(c.written_off for c in kept),
-            "due": sum(self.due(c) for c in kept),
-            "credit": sum(part for _name, part in self.lots),
-            "unapplied": sum(m.waiting for m in came),
+            "due": sum(self.owed(c) for c in kept) + self.refund_owed(),
+            "refund_owed": self.refund_owed(),
+            "credit": sum(part for name, part in self.lots if not self.hollow(name)),
+            "unapplied": sum(m.waiting for m in came if not m.back),
             "received": sum(m.amount for m in came),
             "refunded": sum(m.gone for m in came),
-            "reversed": sum(max(m.taken_back, 0) for m in came),
+            "reversed": sum(m.amount for m in came if m.back),
             "upgrade_excess": sum(m.amount for m in self.money.values() if m.name.startswith("excess")),
         }
 
@@ -205,6 +224,7 @@ class Story:
         """Return open charges: what a card was charged for, what a plan is past due on, by due date, by id."""
         late = {p.owed for p in self.plans if p.state == "past_due"}
         found = [c for c in self.charges.values() if c.open and self.due(c) > 0]
+        found += [debt for debt in self.debts.values() if self.due(debt) > 0]
         return sorted(found, key=lambda c: (c.name != first, c.name not in late, c.due_on, c.name))
 
     def spend(self, at: datetime) -> None:
@@ -222,7 +242,7 @@ class Story:
     def pay(self, charge: Charge, parts: list[tuple[str, int]], at: datetime) -> None:
         """Pay a charge or a part of it."""
         charge.parts += parts
-        if not self.due(charge):
+        if not self.due(charge) and charge.kind != "refund":
             self.settle(charge, at)
 
     def settle(self, charge: Charge, at: datetime) -> None:

@@ -172,13 +172,21 @@ def _lapse_if_over(story: Story, at: datetime) -> None:
             story.end(plan, "lapsed", at)
 
 
-def _reverse(story: Story, at: datetime, told: Told, name: str) -> None:
+def _reverse(story: Story, _at: datetime, _t: Told, name: str) -> None:
+    """The bank took it back: from here on no sum counts it. What it paid in good faith goes on until it is told."""
+    story.money[name].back = "hollow"
+
+
+def _reversal_told(story: Story, at: datetime, told: Told, name: str, since: datetime) -> None:
+    """The reversal was recorded: its money is gone from wherever it is by now, and the plan knows."""
     money = story.money[name]
-    money.taken_back = money.waiting + story.take_lots(name, money.amount)
-    money.waiting = 0
+    money.back, money.waiting = "gone", 0
+    story.take_lots(name, money.amount)
+    if money.gone:
+        debt = Charge(f"{name}-d", "refund", money.gone, since, local(since), discount=0)
+        story.debts[debt.name] = debt
     paid = [c for c in story.charges.values() if any(payment == name for payment, _part in c.parts)]
-    for charge in paid:
-        money.taken_back += sum(part for payment, part in charge.parts if payment == name)
+    for charge in (*paid, *story.debts.values()):
         charge.parts = [pair for pair in charge.parts if pair[0] != name]
     for charge in paid:
         if not charge.open and not charge.void:
@@ -270,6 +278,7 @@ ACTS: dict[str, Any] = {
     "purchase": _purchase, "addon": _addon, "courtesy": _courtesy, "pay": _pay, "cancel": _cancel,
     "withdraw": _withdraw, "upgrade": _upgrade, "downgrade": _downgrade, "term": _term,
     "withdraw_change": _withdraw_change, "pay_by": _pay_by, "card": _card, "attempt": _attempt, "refused": _refused,
-    "reverse": _reverse, "refund": _refund, "discount": _discount, "void": _void, "write_off": _write_off,
+    "reverse": _reverse, "reversal_told": _reversal_told,
+    "refund": _refund, "discount": _discount, "void": _void, "write_off": _write_off,
     "credit_note": _credit_note, "apply": _apply, "take": _take, "give_back": _give_back,
 }  # fmt: skip

@@ -150,4 +150,4 @@ class Money:
     amount: int
     waiting: int = 0  # unapplied
     gone: int = 0  # refunded
-    taken_back: int = -1
+    back: str = ""  # "" it stands; "hollow": the bank took it back, the plan does not know yet; "gone"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ledger.application import Ledger
-from tests.bills import charges, correct, documents, full, money, reverse, states, upgrade
+from tests.bills import charges, correct, documents, full, money, reverse, reversed_before, states, upgrade
 from tests.given import BEATRIZ, Desk, local
 
 
@@ -59,7 +59,7 @@ def test_an_upgrade_of_a_plan_that_in_hindsight_had_lapsed_does_not_start_it_aga
     desk.pay(amount="600.00")
     assert desk.balance()["level"] == "advanced"
     desk.at("2026-05-21 10:00")
-    reverse(desk, "P1", at="2026-05-10 10:00")
+    reversed_before(desk, "P1", at="2026-05-10 10:00")
     assert (desk.state(), states(desk)) == ("lapsed", {"S1-p": "voided", "U1": "voided"})
     assert money(desk)["unapplied"] == "600.00"
     assert [d[0] for d in documents(desk)] == ["F-1", "F-2", "NC-1", "NC-2"]
@@ -122,8 +122,8 @@ def test_a_cancellation_typed_after_a_renewal_over_a_chargeback_raises_no_renewa
     desk.at("2026-06-02 10:00")
     desk.do("plan.cancel", account="C-100", at="2026-05-20 10:00", by=BEATRIZ, reason="lo pidió entonces")
     assert desk.state() == "cancelled"
-    reverse(desk, "P1", at="2026-05-29 10:00")  # P2's credit pays it again
-    reverse(desk, "P2", at="2026-05-29 11:00")
+    reversed_before(desk, "P1", at="2026-05-29 10:00")  # P2's credit pays it again
+    reversed_before(desk, "P2", at="2026-05-29 11:00")
     assert (desk.state(), states(desk)) == ("cancelled", {"S1-p": "voided"})
 
 
@@ -196,7 +196,7 @@ def test_an_asking_while_past_due_typed_after_it_was_paid_again(
 def test_a_renewal_that_in_hindsight_came_before_a_change_of_term_costs_the_old_terms_price(desk: Desk) -> None:
     """Recorded as a year's, it was a month's: the price goes with its term. (It used to ask a year's for the month.)"""
     may(desk).at("2026-06-01 10:00")
-    reverse(desk, "P1", at="2026-05-31 14:00")
+    reversed_before(desk, "P1", at="2026-05-31 14:00")
     desk.do("plan.change_term", account="C-100", term="yearly")
     desk.pay()  # it goes on, and renews at once, for a year
     assert charges(desk)["S1-r1"]["gross"] == "2500.00"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bills import charges, correct, documents, full, money, refund, reverse, states
+from tests.bills import charges, correct, documents, full, money, refund, reverse, reversed_before, states
 from tests.given import BEATRIZ, MARTA, PANADERIA, Desk, local
 
 
@@ -69,7 +69,7 @@ def test_a_chargeback_of_an_ended_period_is_only_a_debt(desk: Desk) -> None:
 def test_a_chargeback_dated_before_units_were_used_keeps_those_used(desk: Desk) -> None:
     may(desk).at("2026-05-12 10:00").tickets(2)
     desk.at("2026-05-13 10:00")
-    reverse(desk, "P1", at="2026-05-10 10:00")
+    reversed_before(desk, "P1", at="2026-05-10 10:00")
     then, now = desk.grants(at="2026-05-11 10:00")["S1-m0"], desk.grants()["S1-m0"]
     assert (then["voided"], then["remaining"]) == (3, 2)
     assert (now["voided"], now["used"], now["remaining"]) == (3, 2, 0)
@@ -127,7 +127,7 @@ def test_a_chargeback_that_undoes_a_renewal_credits_its_invoice(desk: Desk) -> N
     """
     may_and_june(desk)
     assert [d[0] for d in documents(desk)] == ["F-1", "F-2"]
-    reverse(desk, "P1", at="2026-05-20 10:00")
+    reversed_before(desk, "P1", at="2026-05-20 10:00")
     assert (desk.state(), list(charges(desk)), money(desk)["unapplied"]) == ("lapsed", ["S1-p"], "250.00")
     assert documents(desk)[2:] == [("NC-1", "S1-p", "250.00", "26.79"), ("NC-2", "S1-r1", "250.00", "26.79")]
 
@@ -136,7 +136,7 @@ def test_a_correction_of_a_renewal_that_never_was_corrects_nothing(desk: Desk) -
     """What is left of the invoice is credited; the money is the customer's. (It used to break the account.)"""
     may_and_june(desk)
     correct(desk, "credit", "S1-r1", amount="100.00")
-    reverse(desk, "P1", at="2026-05-20 10:00")
+    reversed_before(desk, "P1", at="2026-05-20 10:00")
     assert documents(desk)[2:] == [
         ("NC-1", "S1-r1", "100.00", "10.71"), ("NC-2", "S1-p", "250.00", "26.79"), ("NC-3", "S1-r1", "150.00", "16.08"),
     ]  # fmt: skip
@@ -267,7 +267,13 @@ def test_credited_money_can_be_refunded_and_its_payment_still_taken_back(desk: D
     refund(desk, "P1", "100.00")
     desk.at("2026-05-05 10:00")
     reverse(desk, "P1")
-    assert (money(desk)["reversed"], money(desk)["refunded"], money(desk)["due"]) == ("150.00", "100.00", "150.00")
+    told = money(desk)
+    assert (told["reversed"], told["refunded"], told["due"], told["refund_owed"]) == (
+        "250.00",
+        "100.00",
+        "250.00",
+        "100.00",
+    )
 
 
 def test_a_correction_needs_somebody_who_approves_it(desk: Desk) -> None:

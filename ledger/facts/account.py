@@ -6,6 +6,8 @@ from typing import ClassVar
 
 from ledger.facts.base import Fact
 
+IMPORTER = "import"  # who records what comes from another desk; a batch's source begins with it
+
 
 class AccountOpened(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """A customer company got an account; zone, currency and language hold for its life."""
@@ -85,6 +87,11 @@ class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     unapplied: bool = False
     attempt: str = ""
     charge: str = ""
+
+    @property
+    def assumed(self) -> bool:
+        """Whether an import supposed it, since its customer went on being served: nobody saw the money."""
+        return self.by == IMPORTER and self.source.startswith(f"{IMPORTER}:")
 
 
 class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

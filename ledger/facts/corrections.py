@@ -82,7 +82,10 @@ class RefundRefused(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fals
 class PaymentReversed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """A payment was taken back: `kind` is returned_cheque, chargeback or mistake. What it paid is owed again.
 
-    `used_later`: units by grant that were used after its date, as known when it was recorded: they stay used.
+    `rule` says which rule it follows (DOMAIN.md 7). 2: `amount` is the whole payment, owed from this date; on the plan
+    it acts with the `ReversalTookEffect` recorded beside it. 1, before there was a second: all of it acts at this date,
+    takes what had not been refunded, has no `amount`; `used_later` are the units by grant used after its date, as known
+    when it was recorded: they stay used.
     """
 
     TOPIC: ClassVar[str] = "account.payment_reversed"
@@ -90,6 +93,19 @@ class PaymentReversed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     kind: str
     approver: str
     reference: str = ""
+    used_later: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it for each fact
+    amount: int = 0
+    rule: int = 1
+
+
+class ReversalTookEffect(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """From here on the money of a reversed payment is gone for the plan too: dated when the reversal was recorded.
+
+    `used_later`: units by grant that are used after this instant, as known when it was recorded: they stay used.
+    """
+
+    TOPIC: ClassVar[str] = "account.reversal_took_effect"
+    payment: str
     used_later: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it for each fact
 
 

@@ -37,6 +37,23 @@ class ChargeReopened(Due, kw_only=True, frozen=True, omit_defaults=True, gc=Fals
     amount: int
 
 
+class RefundOwed(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """What of `payment` had been refunded is owed: the payment was taken back. A debt and no sale (DOMAIN.md 7)."""
+
+    TOPIC: ClassVar[str] = "account.refund_owed"
+    debt: str
+    payment: str
+    amount: int
+
+
+class RefundRepaid(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """A refund that was owed has been paid in full at this instant."""
+
+    TOPIC: ClassVar[str] = "account.refund_repaid"
+    debt: str
+    amount: int
+
+
 class ChargeVoided(Due, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """A charge fell away; money on it became credit.
 

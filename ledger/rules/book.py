@@ -106,8 +106,9 @@ class Book(Corrections):
 
     def _paid_in(self, fact: f.PaymentRecorded) -> None:
         purse, left = self.purse, fact.amount
-        purse.received += fact.amount
         self.payments[fact.payment] = fact
+        if fact.assumed:
+            self.assumed.add(fact.payment)
         if fact.attempt:
             attempt = self.attempts[fact.attempt]
             attempt.state, attempt.answered_at = "paid", fact.occurred_at
@@ -216,6 +217,7 @@ class Book(Corrections):
         f.ChargeAttempted: Corrections._attempted,
         f.AttemptRefused: Corrections._attempt_refused,
         f.PaymentReversed: Corrections._reversed,
+        f.ReversalTookEffect: Corrections._took_effect,
         f.DiscountGiven: Corrections._discounted,
         f.ChargeCancelled: Corrections._charge_cancelled,
         f.DebtWrittenOff: Corrections._written_off,

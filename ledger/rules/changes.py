@@ -1,4 +1,4 @@
-"""A running plan changed: upgrade, downgrade, change of term, card; and money taken back (DOMAIN.md 7-9).
+"""A running plan changed: upgrade, downgrade, change of term, card (DOMAIN.md 7, 8).
 
 Each method takes a decided fact at its date, or is a step that follows from a payment.
 """
@@ -11,11 +11,11 @@ from heapq import heappush
 
 from ledger import facts as f
 from ledger.rules.cards import Attempt, DueAttempt, due_attempt
-from ledger.rules.charges import Charge, take_out
-from ledger.rules.grants import RANK, Grant
+from ledger.rules.charges import Charge
+from ledger.rules.grants import RANK
 from ledger.rules.lifecycle import Lifecycle
 from ledger.rules.money import half_up, split
-from ledger.rules.state import BOUNDARY, QUOTE_END
+from ledger.rules.state import QUOTE_END
 from ledger.rules.subscriptions import Subscription, local_day, midnight
 
 
@@ -139,61 +139,3 @@ class Changes(Lifecycle):
     def _by_card(self, charge: Charge) -> bool:
         sub = self.bought() if charge.kind == "addon" else self.subscriptions[charge.source]
         return sub is not None and sub.live and sub.pay_by == "card"
-
-    # --- money taken back ---------------------------------------------------------------------------------------
-
-    def _reversed(self, fact: f.PaymentReversed) -> None:
-        purse, at, payment = self.purse, fact.occurred_at, fact.payment
-        self.reversed.add(payment)
-        taken = purse.take_of(payment, purse.available(payment))
-        out = [(charge, take_out(charge, payment)) for charge in self.charges.values()]
-        purse.reversed += taken + sum(amount for _charge, amount in out)
-        for charge, amount in out:
-            # It was paid, or what was owed on it had been given up.
-            if amount and charge.id not in self.open and not charge.voided_at:
-                self._reopen(charge, amount, fact, at)
-        self._spend_credit(at)
-
-    def _reopen(self, charge: Charge, amount: int, fact: f.PaymentReversed, at: str) -> None:
-        charge.paid_at = ""
-        self.open[charge.id] = charge
-        key = f"reopen:{charge.id}:{charge.times_paid}"
-        if key in self.journal.derived:  # closed meanwhile, but not paid: its debt was given up
-            key += f":{fact.payment}"
-        self.journal.emit(self._due(f.ChargeReopened, key, at, charge=charge.id, amount=amount))
-        sub = self.subscriptions.get(charge.source)
-        running = sub is not None and sub.state == "in_force" and sub.settled_by == charge.id
-        for grant in list(self.live.values()):
-            if grant.source == charge.id or (running and grant.source == charge.source):
-                self._suspend(grant, fact.used_later.get(grant.id, 0), at)
-        if sub is not None and running:
-            sub.state, sub.unpaid = "past_due", charge.id
-            self._grace(sub, local_day(at, self.zone))
-            self._drop_quote(sub, "past_due", at)  # last: what was paid on it may pay the debt at once
-
-    def _suspend(self, grant: Grant, kept: int, at: str) -> None:
-        """Void what no one used at `at` or later; `kept` units were used later, as was known when it was recorded."""
-        self.live.pop(grant.id, None)
-        grant.ended = "voided"
-        units = grant.remaining - kept
-        if units > 0:
-            grant.lost = units
-            self._drop(grant, units, at)
-
-    def _paid_again(self, charge: Charge, at: str) -> None:
-        """Grant anew what was voided, and let the plan go on where it stood; an ended period's debt is only paid."""
-        sub = self.subscriptions.get(charge.source)
-        resumes = sub is not None and sub.state == "past_due" and sub.unpaid == charge.id
-        for grant in list(self.grants.values()):
-            if grant.lost and (grant.source == charge.id or (resumes and grant.source == charge.source)):
-                units, grant.lost = grant.lost, 0
-                if grant.until <= at:  # its month is over: it would have expired
-                    continue
-                again = Grant(
-                    f"{grant.id}.{charge.times_paid}", kind=grant.kind, level=grant.level, units=units, starts=at,
-                    until=grant.until, source=grant.source,
-                )  # fmt: skip
-                self._grant(again, due=True)
-        if sub is not None and resumes:
-            sub.state, sub.unpaid, sub.grace_until = "in_force", "", ""
-            heappush(self.agenda, (sub.boundary_at(sub.month + 1), BOUNDARY, sub.id, sub.place(sub.month + 1)))

@@ -16,6 +16,8 @@ Lot = tuple[str, int]  # (payment, or upgrade charge whose excess it is; amount)
 class Charge:
     """What is asked for. `kind`: purchase, renewal, upgrade or addon. Voided charges count in no sum.
 
+    A refund that is owed (`kind` refund, in `State.debts`) is paid like one; it is no sale and has no tax.
+
     total = gross - discount = paid + credited + written_off + due, at every instant.
     """
 
@@ -64,6 +66,10 @@ class Charge:
         """What settled it and was not credited: money, an earlier upgrade's credit, no other discount (rule 8)."""
         return self.paid + self.worth
 
+    def part_of(self, payment: str) -> int:
+        """Return what `payment` pays of it."""
+        return sum(amount for origin, amount in self.parts if origin == payment)
+
     @property
     def state(self) -> str:
         """open, part_paid, paid, written_off or voided."""
@@ -82,9 +88,8 @@ class Purse:
 
     lots: list[Lot] = field(default_factory=list)
     waiting: dict[str, int] = field(default_factory=dict)
-    received: int = 0
     refunded: int = 0
-    reversed: int = 0
+    refunds: dict[str, int] = field(default_factory=dict)  # payment -> what of it was refunded
     excess: int = 0  # credit that came from upgrades, not from money
     applied: dict[str, list[Lot]] = field(default_factory=dict)  # payment -> (charge, amount) on the day it came
 
@@ -120,6 +125,11 @@ class Purse:
         """What of `payment` pays nothing now: it may be refunded."""
         return self.waiting.get(payment, 0) + sum(amount for origin, amount in self.lots if origin == payment)
 
+    def pay_out(self, payment: str, amount: int) -> None:
+        """Count what was refunded of a payment; negative where it did not go out after all."""
+        self.refunded += amount
+        self.refunds[payment] = self.refunds.get(payment, 0) + amount
+
     def take_of(self, payment: str, most: int) -> int:
         """Take up to `most` of what `payment` left, unapplied money first; return what was taken."""
         waiting = self.waiting.get(payment, 0)
@@ -146,7 +156,7 @@ def pay_order(charges: Iterable[Charge], past_due: Container[str], first: str = 
 
 def take_out(charge: Charge, payment: str) -> int:
     """Take what `payment` paid out of a charge; return how much that was."""
-    out = sum(amount for origin, amount in charge.parts if origin == payment)
+    out = charge.part_of(payment)
     charge.parts = [part for part in charge.parts if part[0] != payment]
     charge.paid -= out
     return out

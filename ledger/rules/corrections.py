@@ -1,4 +1,4 @@
-"""Money corrected by hand: discounts, voids, write-offs, credit notes, refunds (DOMAIN.md 9).
+"""Money corrected by hand: discounts, voids, write-offs, credit notes (DOMAIN.md 9).
 
 Each is decided within what is left to correct; should money dated earlier come to light, what was corrected too much
 becomes credit: nothing is lost, no sum goes below zero.
@@ -7,11 +7,11 @@ becomes credit: nothing is lost, no sum goes below zero.
 from __future__ import annotations
 
 from ledger import facts as f
-from ledger.rules.changes import Changes
 from ledger.rules.charges import Charge, give_back
+from ledger.rules.reversals import Reversals
 
 
-class Corrections(Changes):
+class Corrections(Reversals):
     """State whose money is corrected."""
 
     def _discounted(self, fact: f.DiscountGiven) -> None:
@@ -64,24 +64,6 @@ class Corrections(Changes):
             del self.open[charge.id]
         else:
             self._settle(charge, at)
-
-    def _refund_asked(self, fact: f.RefundAsked) -> None:
-        self.refunds[fact.refund] = fact
-        taken = self.purse.take_of(fact.payment, fact.amount)
-        self.purse.refunded += taken
-        if taken < fact.amount:  # a fact dated earlier has used the money meanwhile
-            self.broken.append(fact.refund)
-
-    def _refund_settled(self, fact: f.RefundSettled) -> None:
-        self.settled_refunds.add(fact.refund)
-
-    def _refund_refused(self, fact: f.RefundRefused) -> None:
-        asked = self.refunds[fact.refund]
-        self.settled_refunds.add(fact.refund)
-        self.refused_refunds.add(fact.refund)
-        self.purse.refunded -= asked.amount
-        self.purse.keep([(asked.payment, asked.amount)])
-        self._spend_credit(fact.occurred_at)
 
     def _applied(self, fact: f.MoneyApplied) -> None:
         taken = min(fact.amount, self.purse.waiting.get(fact.payment, 0))

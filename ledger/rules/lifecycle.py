@@ -87,11 +87,19 @@ class Lifecycle(State, ABC):
     def _settle(self, charge: Charge, at: str) -> None:
         charge.paid_at = at
         charge.times_paid += 1
-        charge.invoiced |= not self._imported(charge)
-        del self.open[charge.id]
         again = f":{charge.times_paid}" if charge.times_paid > 1 else ""
+        if charge.id in self.debts:
+            key = f"repaid:{charge.id}{again}"
+            self.journal.emit(self._due(f.RefundRepaid, key, at, debt=charge.id, amount=charge.total))
+            self._tell_hollow(charge, at)
+            return
+        del self.open[charge.id]
+        charge.invoiced |= not self._imported(charge)
         key = f"paid:{charge.id}{again}"
+        if self.assumed:
+            self.assumed_in[key] = sum(charge.part_of(payment) for payment in self.assumed)
         self.journal.emit(self._due(f.ChargePaid, key, at, charge=charge.id, amount=charge.total))
+        self._tell_hollow(charge, at)
         if again:
             self._paid_again(charge, at)
         elif charge.kind == "addon":
@@ -108,8 +116,27 @@ class Lifecycle(State, ABC):
 
     def _imported(self, charge: Charge) -> bool:
         """Whether imported payments alone pay a charge: the other system invoiced it (rule 9)."""
-        origins = [self.payments.get(origin) for origin, _amount in charge.parts]
-        return bool(origins) and all(fact is not None and fact.source.startswith("import:") for fact in origins)
+        return bool(charge.parts) and all(origin in self.assumed for origin, _amount in charge.parts)
+
+    def _tell_hollow(self, charge: Charge, at: str) -> None:
+        """Tell as owed what was paid, in good faith, with money that had been taken back already (rule 7)."""
+        for payment in self.hollow:
+            self._tell_again(charge, charge.part_of(payment), payment, at)
+
+    def _tell_again(self, charge: Charge, amount: int, payment: str, at: str) -> None:
+        """Tell that `amount` of a charge or of a refund is owed again, since `payment` was taken back: once."""
+        told = (charge.id, payment, charge.times_paid)
+        if not amount or told in self.told_again:
+            return
+        self.told_again.add(told)
+        if charge.id in self.debts:
+            key = f"owed:{charge.id}:{payment}:{charge.times_paid}"
+            self.journal.emit(self._due(f.RefundOwed, key, at, debt=charge.id, payment=charge.source, amount=amount))
+            return
+        key = f"reopen:{charge.id}:{charge.times_paid}"
+        if key in self.journal.derived:  # by another payment; or closed meanwhile, but not paid: its debt was given up
+            key += f":{payment}"
+        self.journal.emit(self._due(f.ChargeReopened, key, at, charge=charge.id, amount=amount))
 
     @abstractmethod
     def _upgrade(self, charge: Charge, at: str) -> None:

@@ -40,7 +40,12 @@ class State:
         self.refunds: dict[str, f.RefundAsked] = {}
         self.settled_refunds: set[str] = set()
         self.refused_refunds: set[str] = set()
-        self.reversed: set[str] = set()
+        self.assumed: set[str] = set()  # payments that an import supposed
+        self.assumed_in: dict[str, int] = {}  # key of a `ChargePaid` -> what of it such payments paid
+        self.reversed: dict[str, int] = {}  # payment -> what of it was taken back
+        self.hollow: dict[str, f.PaymentReversed] = {}  # taken back, and not yet gone for the plan
+        self.debts: dict[str, Charge] = {}  # what was refunded of payments that were taken back: no sales
+        self.told_again: set[tuple[str, str, int]] = set()  # (charge, payment, times paid) told as owed again
         self.card = ""  # the token of the card at the gateway, and the fact that registered it
         self.card_id = ""
         self.card_since = ""
@@ -87,6 +92,7 @@ class State:
     def owed(self, first: str = "") -> list[Charge]:
         """Return the open charges in the order in which money pays them (`first`: the one a card was asked for)."""
         charges = [charge for charge in self.open.values() if charge.due > 0]
+        charges += [debt for debt in self.debts.values() if debt.due > 0]
         return pay_order(charges, self.past_due(), first) if len(charges) > 1 else charges
 
     def in_force(self) -> list[Subscription]:

@@ -1,0 +1,73 @@
+"""What an account's money comes to at an instant: its sums, and each charge's (DOMAIN.md 7, 9). Minor units.
+
+A payment that was taken back counts in no sum from the bank's date on, though it is hollow until its reversal takes
+effect. What an import assumed to have been paid stands apart: nobody saw that money.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ledger.rules.charges import Charge
+from ledger.rules.state import State
+
+
+class ChargeMoney(NamedTuple):
+    """What pays a charge, by money that was seen and money that was assumed, and what is due."""
+
+    paid: int
+    assumed: int
+    due: int
+    state: str
+
+
+def charge_money(book: State, charge: Charge) -> ChargeMoney:
+    """Return what pays a charge; a refund that is owed likewise."""
+    if charge.voided_at:
+        return ChargeMoney(0, 0, 0, charge.state)
+    if not book.hollow and not book.assumed:
+        return ChargeMoney(charge.paid, 0, charge.due, charge.state)
+    hollow = sum(amount for origin, amount in charge.parts if origin in book.hollow)
+    assumed = sum(a for origin, a in charge.parts if origin in book.assumed and origin not in book.hollow)
+    paid = charge.paid - hollow - assumed
+    state = charge.state
+    if hollow:
+        state = "part_paid" if paid or assumed else "open"
+    return ChargeMoney(paid, assumed, charge.due + hollow, state)
+
+
+def sums(book: State) -> dict[str, int]:
+    """Return the sums of an account's money; voided charges stand in none.
+
+    billed = paid + paid_assumed + credited + written_off + due - refund_owed, and
+    received + assumed + upgrade_excess - reversed - refunded = paid + paid_assumed + credit + unapplied - refund_owed.
+    """
+    purse, hollow = book.purse, book.hollow
+    counted = [c for c in book.charges.values() if not c.voided_at]
+    money = [charge_money(book, charge) for charge in counted]
+    owed = refund_owed(book)
+    back = {payment: 0 if payment in book.assumed else amount for payment, amount in book.reversed.items()}
+    return {
+        "billed": sum(c.total for c in counted),
+        "net": sum(c.total - c.total_tax for c in counted),
+        "tax": sum(c.total_tax for c in counted),
+        "paid": sum(m.paid for m in money),
+        "paid_assumed": sum(m.assumed for m in money),
+        "credited": sum(c.credited for c in counted),
+        "written_off": sum(c.written_off for c in counted),
+        "due": sum(m.due for m in money) + owed,
+        "refund_owed": owed,
+        "credit": sum(amount for origin, amount in purse.lots if origin not in hollow),
+        "unapplied": sum(amount for origin, amount in purse.waiting.items() if origin not in hollow),
+        "received": sum(p.amount for p in book.payments.values() if not p.assumed),
+        "assumed": sum(p.amount - book.reversed.get(p.payment, 0) for p in book.payments.values() if p.assumed),
+        "refunded": purse.refunded,
+        "reversed": sum(back.values()),
+        "upgrade_excess": purse.excess,
+    }
+
+
+def refund_owed(book: State) -> int:
+    """Return what is owed of refunds whose payments were taken back."""
+    owed = sum(charge_money(book, debt).due for debt in book.debts.values())
+    return owed + sum(book.purse.refunds.get(payment, 0) for payment in book.hollow)
