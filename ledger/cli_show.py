@@ -20,6 +20,9 @@ _INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.AS
 _OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
+# What most accounts never have: people see it where there is some.
+_RARE = {"assumed", "paid_assumed", "refund_owed", "reversed_amount"}
+
 
 def label(name: str, lang: str) -> str:
     """Return the words of a field or heading, the name itself where it has none."""
@@ -33,7 +36,7 @@ def show_record(answer: dict[str, Any], lang: str, as_json: bool) -> None:
         click.echo(json.dumps(answer, ensure_ascii=False))
         return
     currency = str(answer.get("currency") or "")
-    simple = {k: v for k, v in answer.items() if not _is_table(v) and not (isinstance(v, dict) and not v)}
+    simple = {k: v for k, v in answer.items() if not (_is_table(v) or v == {} or _idle(k, v))}
     width = max((len(label(k, lang)) for k in simple), default=0)
     for name, value in simple.items():
         click.echo(f"{label(name, lang):<{width}}  {_cell(value, lang, name, currency)}")
@@ -84,8 +87,13 @@ def _happened(entry: dict[str, Any], lang: str, currency: str) -> str:
     return text(key, lang, **{name: _cell(value, lang, name, currency) for name, value in entry.items()})
 
 
+def _idle(name: str, value: Any) -> bool:
+    """Whether it is one of those that most accounts never have, and there is none."""
+    return (name in _RARE and value in ("0.00", False)) or (name == "refund_debts" and not value)
+
+
 def _in_cell(name: str, value: Any) -> bool:
-    return value not in (None, "", []) and (name in _SHORT_LISTS or not _is_table(value))
+    return value not in (None, "", []) and not _idle(name, value) and (name in _SHORT_LISTS or not _is_table(value))
 
 
 def _is_table(value: Any) -> bool:

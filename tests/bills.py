@@ -45,7 +45,7 @@ def reversed_before(desk: Desk, payment: str, *, at: str) -> None:
             )
         ]  # fmt: skip
 
-    desk.ledger._append_to(PANADERIA, decide, desk.ledger.clock.now())
+    desk.ledger.record(PANADERIA, decide, desk.ledger.clock.now())
 
 
 def correct(desk: Desk, verb: str, charge: str, **given: Any) -> Answer:
