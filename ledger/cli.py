@@ -20,6 +20,7 @@ from ledger.cli_clock import clock_group
 from ledger.cli_commands import command_groups, help_text, question_commands
 from ledger.cli_contacts import contact_group, webhook_group
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands, in_language, speak
 from ledger.cli_import import import_command
 from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
@@ -31,7 +32,9 @@ from ledger.settings import Settings, language
 from ledger.texts import text
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    "supportledger", cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.option("--database", metavar="URL", help=text("opt_database", language(os.environ.get("LEDGER_LANG", ""))))
 @click.option("--lang", type=click.Choice(["es_GT", "es", "en"]), help="es_GT (es) | en")
 @click.pass_context
@@ -117,7 +120,9 @@ def vocabulary(lang: str) -> str:
 def assemble(lang: str = "") -> click.Group:
     """Return the root command with every package's commands added; help is in `lang` (default: LEDGER_LANG's)."""
     lang = lang or language(os.environ.get("LEDGER_LANG", ""))
+    speak(lang)
     apply_command.epilog = vocabulary(lang)
+    whole = root.anew()
     for command in (
         clock_group,
         terms_command,
@@ -127,12 +132,14 @@ def assemble(lang: str = "") -> click.Group:
         contact_group,
         webhook_group,
     ):
-        root.add_command(command)
+        whole.add_command(command)
     for command in (*command_groups(lang), *question_commands(lang)):
-        root.add_command(command)
+        whole.add_command(command)
     for point in sorted(entry_points(group="supportledger.commands"), key=lambda p: p.name):
-        point.load()(root)
-    return root
+        point.load()(whole)
+    said = in_language(whole, lang)
+    assert isinstance(said, click.Group)
+    return said
 
 
 def main(args: list[str] | None = None) -> None:

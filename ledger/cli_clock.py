@@ -9,12 +9,13 @@ import click
 
 from ledger.apply import clock_shown, move_clock, refusal
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands
 from ledger.cli_show import progress_bar, show_record
 from ledger.errors import LedgerError, Malformed
 from ledger.rules.durations import parse_span
 
 
-@click.group("clock")
+@click.group("clock", cls=Commands)
 def clock_group() -> None:
     """Reloj de prueba · the test clock (only of a ledger made by migrate --test-clock)."""
 

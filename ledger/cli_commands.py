@@ -11,6 +11,7 @@ import click
 from ledger.application import Caller
 from ledger.apply import in_words
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands
 from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
@@ -29,11 +30,11 @@ _SHOWN = (
 
 def command_groups(help_lang: str) -> Iterator[click.Group]:
     """Yield one group a noun (account, plan, payment, …) with its commands; their help is in `help_lang`."""
-    groups: dict[str, click.Group] = {}
+    groups: dict[str, Commands] = {}
     for command in COMMANDS.values():
         noun, verb = command.name.split(".")
         if noun not in groups:
-            groups[noun] = click.Group(noun, help=help_text(f"noun_{noun}", help_lang))
+            groups[noun] = Commands(noun, help=help_text(f"noun_{noun}", help_lang))
         groups[noun].add_command(_command(command, verb.replace("_", "-"), help_lang))
     for noun, question, verb in _SHOWN:
         groups[noun].add_command(_question(QUESTIONS[question], verb, help_lang))

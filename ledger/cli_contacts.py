@@ -9,6 +9,7 @@ import click
 
 from ledger import contacts
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands
 from ledger.cli_show import show_record, show_rows
 from ledger.errors import Malformed
 from ledger.fields import Id, Text
@@ -19,7 +20,7 @@ _NAME = Text(200)
 _KINDS = (*KINDS, *STAFF_KINDS)
 
 
-@click.group("contact")
+@click.group("contact", cls=Commands)
 def contact_group() -> None:
     """Correo de una cuenta, para sus avisos · an account's e-mail address, for its notices."""
 
@@ -63,7 +64,7 @@ def forget(ctx: click.Context, account: str, as_json: bool) -> None:
     show_record({"account": account, "forgotten": count}, ctx.obj["lang"], as_json)
 
 
-@click.group("webhook")
+@click.group("webhook", cls=Commands)
 def webhook_group() -> None:
     """Destinos de avisos firmados (Standard Webhooks) · who gets signed webhooks of every account's notices."""
 

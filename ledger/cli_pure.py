@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import click
 
 from ledger.apply import bounded_lines, parse_line, refusal
+from ledger.cli_group import Commands
 from ledger.cli_show import show_record
 from ledger.errors import LedgerError, Malformed
 from ledger.rules import instants, terms
@@ -37,7 +38,7 @@ def terms_command(ctx: click.Context, start: str, term: str, count: int, as_json
     show_record({"boundaries": terms.table(day, term, count)}, ctx.obj["lang"], as_json)
 
 
-@click.group("calendar")
+@click.group("calendar", cls=Commands)
 def calendar_group() -> None:
     """Horas hábiles · open hours."""
 

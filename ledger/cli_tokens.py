@@ -8,6 +8,7 @@ import click
 
 from ledger import tokens
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands
 from ledger.cli_show import show_record, show_rows
 from ledger.commands import ROLES
 from ledger.errors import NotFound
@@ -15,7 +16,7 @@ from ledger.fields import Name
 from ledger.rules.instants import show
 
 
-@click.group("token")
+@click.group("token", cls=Commands)
 def token_group() -> None:
     """Credenciales de la API · bearer tokens of the API."""
 

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from ledger.fields import Choice, Field, Id, Instant, Kind, Name, NewId, Text
 from ledger.rules.grants import LEVELS
@@ -40,6 +42,24 @@ class Question:
     roles: frozenset[str]
     path: str
     own: str = ""
+
+
+Entry = TypeVar("Entry", Command, Question)
+
+
+def by_name(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """Return entries by their names; RuntimeError where two have one name or one route: one would never be reached."""
+    named: dict[str, Entry] = {}
+    routes: dict[tuple[str, str], str] = {}
+    for entry in entries:
+        route = (getattr(entry, "method", "GET"), entry.path)
+        if entry.name in named:
+            raise RuntimeError(f"two commands or questions are named {entry.name!r}")
+        if route in routes:
+            raise RuntimeError(f"{entry.name!r} and {routes[route]!r} have one route: {' '.join(route)}")
+        named[entry.name] = entry
+        routes[route] = entry.name
+    return named
 
 
 def need(name: str, kind: Kind) -> Field:

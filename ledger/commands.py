@@ -23,6 +23,7 @@ from ledger.command import (
     TERM,
     Command,
     Question,
+    by_name,
     may,
     need,
 )
@@ -57,9 +58,8 @@ COMMON = (
     may("source", Id()),
 )
 
-COMMANDS = {
-    command.name: command
-    for command in (
+COMMANDS = by_name(
+    (
         Command(
             "account.open",
             (
@@ -182,11 +182,10 @@ COMMANDS = {
         *SLA_COMMANDS,
         *BILLING_COMMANDS,
     )
-}
+)
 
-QUESTIONS = {
-    question.name: question
-    for question in (
+QUESTIONS = by_name(
+    (
         Question("account", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}"),
         Question("balance", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/balance"),
         Question(
@@ -204,7 +203,7 @@ QUESTIONS = {
         *SLA_QUESTIONS,
         *WHATIF_QUESTIONS,
     )
-}
+)
 
 # Commands that need a reason whatever their date (DOMAIN.md 9, 12, "Response targets").
 NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude", "ticket.revise"}) | CORRECTIONS

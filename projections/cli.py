@@ -12,6 +12,7 @@ import click
 from ledger import cli_explain
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
+from ledger.cli_group import Commands
 from ledger.cli_show import progress_bar, show_rows
 from ledger.texts import text
 from projections import cli_queue, cli_reports, cli_whatif
@@ -23,12 +24,11 @@ from projections.rebuild import check, rebuild
 def register(root: click.Group) -> None:
     """Add this package's commands to the root."""
     root.add_command(projections_group)
-    root.add_command(sla_group)
     root.add_command(export_group)
-    cli_explain.register(sla_group)
-    cli_reports.register(sla_group)
-    cli_queue.register(sla_group)
-    cli_whatif.register(sla_group)
+    sla = Commands("sla", help="Cumplimiento de respuesta · response compliance.")
+    for commands in (cli_explain, cli_reports, cli_queue, cli_whatif):
+        commands.register(sla)
+    root.add_command(sla)
 
 
 @contextlib.contextmanager
@@ -42,7 +42,7 @@ def projector_of(ctx: click.Context) -> Iterator[tuple[Ledger, Projector]]:
             projector.close()
 
 
-@click.group("projections")
+@click.group("projections", cls=Commands)
 def projections_group() -> None:
     """Lecturas reconstruibles · read models, rebuilt from the log."""
 
@@ -111,8 +111,3 @@ def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> Non
         show_rows(rows, ctx.obj["lang"])
     if any(s.error for s in states):
         sys.exit(1)
-
-
-@click.group("sla")
-def sla_group() -> None:
-    """Cumplimiento de respuesta · response compliance."""

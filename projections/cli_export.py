@@ -10,12 +10,13 @@ import click
 
 from ledger.cli_context import ledger_of
 from ledger.cli_files import whole_file
+from ledger.cli_group import Commands
 from ledger.cli_show import show_record
 from ledger.fields import Date
 from projections.export import write_ocel, write_xes
 
 
-@click.group("export")
+@click.group("export", cls=Commands)
 def export_group() -> None:
     """Casos para minería de procesos · the cases for process mining."""
 

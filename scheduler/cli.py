@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from ledger.application import Ledger
+from ledger.cli_group import Commands
 from ledger.cli_show import progress_bar, show_record
 from ledger.errors import Refused
 from ledger.rules.instants import parse_instant, show, to_iso
@@ -25,7 +26,7 @@ def register(root: click.Group) -> None:
     root.add_command(notices_group)
 
 
-@click.group("scheduler")
+@click.group("scheduler", cls=Commands)
 def scheduler_group() -> None:
     """Lo que vence con el tiempo · what falls due as time passes."""
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from ledger import contacts
+from ledger.cli_group import Commands
 from ledger.cli_show import show_record, show_rows
 from ledger.errors import NotFound
 from ledger.notice_kinds import KINDS
@@ -20,7 +21,7 @@ from scheduler.rows import Entry, entries
 from scheduler.transports import company_of
 
 
-@click.group("notices")
+@click.group("notices", cls=Commands)
 def notices_group() -> None:
     """Avisos a los clientes · notices to customers."""
 
