@@ -59,6 +59,7 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     for other in others:
         other.start()
     shown = f"[{host}]" if ":" in host else host
+    server.heed_signals()
     click.echo(text("serving", ctx.obj["lang"], host=shown, port=server.port))
     sys.stdout.flush()
     drained = server.run()

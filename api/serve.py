@@ -51,10 +51,13 @@ class Server:
         self._dispatcher.set_thread_count(threads)
         self.port = int(self._sockets[0].effective_port)
 
-    def run(self) -> bool:
-        """Serve until a signal, then answer what is in flight; False when some of that was given up."""
+    def heed_signals(self) -> None:
+        """Let SIGTERM and SIGINT end `run`, from before anybody is told that it serves."""
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, self._asked_to_stop)
+
+    def run(self) -> bool:
+        """Serve until a signal, then answer what is in flight; False when some of that was given up."""
         while not self._stop.is_set():
             self._turn(1.0)
         let_in = time.monotonic() + _CALM_SECONDS

@@ -12,10 +12,11 @@ from typing import Any
 import click
 
 from ledger.rules.money import pretty
-from ledger.texts import table, text
+from ledger.texts import as_read, table, text
 
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
-_INSTANT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_INSTANT = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
 _OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
@@ -116,8 +117,8 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
         return str(value)
     if currency and _AMOUNT.fullmatch(value):
         return pretty(int(value.replace(".", "")), currency, lang)
-    if _INSTANT.fullmatch(value):
-        return f"{value[:10]} {value[11:16]}"
+    if _INSTANT.fullmatch(value) or _DATE.fullmatch(value):
+        return as_read(value, lang, seconds=False)
     for key in (f"value_{name}_{value}", f"value_{value}"):
         if key in table():
             return text(key, lang)

@@ -98,7 +98,7 @@ def test_a_refusal_is_a_ledger_error_with_its_code(cli: Cli) -> None:
         (["balance", "C-404"], 1, "There is no account C-404"),
         (["payment", "record", "C-1", "--amount", "1.005", "--method", "cash", "--reference", "R"], 2, "'amount'"),
         (["balance"], 2, "Missing argument"),
-        (["--lang", "fr", "status"], 2, "Invalid value"),
+        (["--lang", "fr", "status"], 2, "Valor incorrecto"),
     ],
     ids=["unknown account", "three decimals", "no account", "unknown language"],
 )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from gettext import GNUTranslations
 from pathlib import Path
 
+import click
 import pytest
+from babel.messages.pofile import read_po
 from click.testing import CliRunner
 
+import ledger.texts
 from ledger import cli_show
 from ledger.cli import assemble, main
+from ledger.cli_group import Commands
 from ledger.cli_show import label
+from ledger.command import Command, by_name
 from ledger.errors import Malformed, Refused
 from ledger.texts import table
 
@@ -52,7 +58,7 @@ def test_a_history_does_not_ask_after_what_nobody_gave(tmp_path: Path) -> None:
     run(tmp_path, "ticket", "message", "T-1")
     told = run(tmp_path, "history", "C-1", lang="es_GT")
     assert "Cuenta abierta: Uno " in told
-    assert "Ticket T-1 abierto: administrativo, prioridad baja, sin plazo" in told
+    assert "Caso T-1 abierto: administrativo, prioridad baja, sin plazo" in told
     assert "El cliente escribió en el caso T-1 " in told
     assert "?" not in told
     assert "?" not in run(tmp_path, "history", "C-1")
@@ -100,3 +106,49 @@ def test_refusals_use_the_readers_words() -> None:
     back = Refused("clock_moved_back", now="2026-03-02T15:00:00.000000Z", to="2026-01-01T06:00:00.000001Z")
     assert "2026-03-02 15:00:00 UTC" in back.message("en")
     assert "2026-01-01 06:00:00.000001 UTC" in back.message("en")
+
+
+def test_a_name_given_twice_fails_when_the_program_starts() -> None:
+    group = Commands("calendar")
+    group.add_command(click.Command("compute"))
+    with pytest.raises(RuntimeError, match="two commands are named 'compute'"):
+        group.add_command(click.Command("compute"))
+    root = Commands("root", commands={"calendar": group})
+    root.add_command(Commands("calendar", commands={"assign": click.Command("assign")}))
+    joined = root.commands["calendar"]
+    assert isinstance(joined, click.Group)
+    assert set(joined.commands) == {"compute", "assign"}
+
+
+def test_a_command_or_a_route_given_twice_fails_when_the_program_starts() -> None:
+    one = Command("a.b", (), frozenset(), "/x")
+    with pytest.raises(RuntimeError, match=r"are named 'a\.b'"):
+        by_name([one, Command("a.b", (), frozenset(), "/y")])
+    with pytest.raises(RuntimeError, match="have one route: POST /x"):
+        by_name([one, Command("a.c", (), frozenset(), "/x")])
+
+
+def test_help_and_what_the_parser_says_are_in_one_language(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for lang, said, unsaid in (("es_GT", "Uso:", "Usage"), ("en", "Usage:", "Uso")):
+        with pytest.raises(SystemExit):
+            main(["--lang", lang, "sla", "report", "--help"])
+        shown = capsys.readouterr().out
+        assert said in shown
+        assert unsaid not in shown
+        assert " · " not in shown
+    with pytest.raises(SystemExit) as ended:
+        main(["--lang", "es_GT", "plan", "purchase", "C-1"])
+    assert ended.value.code == 2
+    assert "Falta la opción '--level'" in capsys.readouterr().err
+
+
+def test_the_compiled_words_of_the_parser_are_those_of_their_source() -> None:
+    folder = Path(ledger.texts.__file__).parent / "locale" / "es" / "LC_MESSAGES"
+    with (folder / "click.po").open("rb") as source, (folder / "click.mo").open("rb") as compiled:
+        written, said = read_po(source, locale="es"), GNUTranslations(compiled)
+    for message in written:
+        if isinstance(message.id, tuple):
+            assert [said.ngettext(*message.id, n) for n in (1, 2)] == list(message.string)
+        elif message.id:
+            assert said.gettext(message.id) == message.string
+    assert len(written) > 40

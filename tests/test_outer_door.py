@@ -110,7 +110,7 @@ class Shell:
         late.start()
         try:
             assert process.stdout is not None
-            assert process.stdout.readline(), words
+            assert any(re.search(r"http://|leading", line) for line in process.stdout), words
             process.send_signal(signal.SIGTERM)
             process.communicate(timeout=_SECONDS)
             assert process.returncode == 0, words

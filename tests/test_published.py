@@ -75,7 +75,7 @@ def test_a_month_is_published_once_and_says_when(desk: Desk) -> None:
     with desk.refused("published_already") as no:
         desk.do("report.publish", month="2026-03", by=BEATRIZ)
     assert no.facts["published_at"] == "2026-04-01T00:00:00-06:00"
-    assert "2026-04-01" in no.es
+    assert "01/04/2026" in no.es
 
 
 def test_a_month_must_be_over_where_the_company_is(desk: Desk) -> None:
