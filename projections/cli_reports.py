@@ -49,9 +49,7 @@ def register(sla: click.Group) -> None:
 @click.option("--customer", help="solo esta cuenta · this account only")
 @click.option("--agent", help="solo este agente · this agent only")
 @click.option("--format", "form", type=click.Choice(FORMATS), help="table; si no, según --out · or as --out ends")
-@click.option(
-    "--out", type=_FILE, help="archivo; csv con --breaches, solo ellos · file; with --breaches these alone"
-)
+@click.option("--out", type=_FILE, help="archivo; csv con --breaches, solo ellos · file; with --breaches these alone")
 @click.option("--breaches-out", type=_FILE, help="los incumplidos en su archivo · the breaches in a file of their own")
 @click.option("--bom", is_flag=True, help="csv: marca UTF-8 para hojas de cálculo · mark UTF-8 for spreadsheets")
 @click.option("--json", "as_json", is_flag=True)
