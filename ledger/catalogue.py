@@ -26,6 +26,7 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.instants import zone
 from ledger.rules.money import CURRENCIES, parse_amount
 from ledger.rules.sla import PRIORITIES
+from ledger.texts import table, text
 
 _NOTICE = timedelta(days=30)
 _LIMIT = re.compile(r"([0-9]{1,4})(h|m|s)")
@@ -34,11 +35,31 @@ _DATED = ("prices", "targets", "confirmations", "calendars")
 TERMS = ("monthly", "yearly", "addon")
 
 
+# What msgspec says of a wrong form, and the text that says it; the groups go into it.
+_FORMS = (
+    (re.compile(r"Expected `(?P<wanted>\w+)[^`]*`, got `(?P<given>\w+)[^`]*`"), "wrong_kind"),
+    (re.compile(r"Object missing required field `(?P<name>[^`]+)`"), "field_missing"),
+    (re.compile(r"Object contains unknown field `(?P<name>[^`]+)`"), "field_unknown"),
+)
+_KINDS = frozenset({"str", "int", "float", "bool", "array", "object", "null", "datetime", "date"})
+
+
 class CatalogueError(LedgerError):
     """The catalogue has a mistake: `file`, `entry` and `why` name it. The ledger does not start with it."""
 
-    def __init__(self, file: str, entry: str, why: str) -> None:
-        super().__init__("catalogue_wrong", file=file, entry=entry, why=why)
+    def __init__(self, file: str, entry: str, why: str | LedgerError, **facts: str) -> None:
+        """`why` is the key of a text without its `catalogue_` (`facts` go into it), or the refusal of a value."""
+        self._why, self._facts = why, facts
+        super().__init__("catalogue_wrong", file=file, entry=entry, why=self._said("en"))
+
+    def message(self, lang: str = "es_GT") -> str:
+        return text(self.code, lang, **{**self.facts, "why": self._said(lang)})
+
+    def _said(self, lang: str) -> str:
+        if isinstance(self._why, LedgerError):
+            return self._why.message(lang)
+        named = {name: text(fact, lang) if fact in table() else fact for name, fact in self._facts.items()}
+        return text(f"catalogue_{self._why}", lang, **named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,36 +204,50 @@ def load(path: Path | None = None) -> Catalogue:
     try:
         return _read(path.read_bytes(), path.name)
     except OSError as error:
-        raise CatalogueError(path.name, "file", error.strerror or str(error)) from error
+        raise CatalogueError(path.name, "TOML", "unreadable_file", detail=error.strerror or str(error)) from error
 
 
-def _read(text: bytes, name: str) -> Catalogue:
+def _read(content: bytes, name: str) -> Catalogue:
     try:
-        data = msgspec.convert(tomllib.loads(text.decode("utf-8")), File)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise CatalogueError(name, "TOML", str(error)) from error
+        data = msgspec.convert(tomllib.loads(content.decode("utf-8")), File)
+    except UnicodeDecodeError as error:
+        raise CatalogueError(name, "TOML", "not_utf8", place=str(error.start)) from error
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"line (\d+), column (\d+)", str(error))
+        line, column = where.groups() if where else ("?", "?")
+        raise CatalogueError(name, "TOML", "not_toml", line=line, column=column) from error
     except msgspec.ValidationError as error:
         why, _, place = str(error).partition(" - at ")
-        raise CatalogueError(name, place.strip("`$.") or "top level", why) from error
+        key, facts = _form(why)
+        raise CatalogueError(name, place.strip("`$.") or "TOML", key, **facts) from error
     try:
         return _checked(data, name)
     except LedgerError as error:
         if isinstance(error, CatalogueError):
             raise
-        raise CatalogueError(name, str(error.facts.get("field", "?")), error.message("en")) from error
+        raise CatalogueError(name, str(error.facts.get("field", "?")), error) from error
+
+
+def _form(said: str) -> tuple[str, dict[str, str]]:
+    """Return the text, and what goes into it, for what msgspec says of a wrong form."""
+    for pattern, key in _FORMS:
+        if match := pattern.fullmatch(said):
+            kinds = {name: f"kind_{found}" if found in _KINDS else found for name, found in match.groupdict().items()}
+            return key, kinds
+    return "wrong_form", {"detail": said}
 
 
 def _checked(data: File, name: str) -> Catalogue:
-    def wrong(entry: str, why: str) -> CatalogueError:
-        return CatalogueError(name, entry, why)
+    def wrong(entry: str, why: str, **facts: str) -> CatalogueError:
+        return CatalogueError(name, entry, why, **facts)
 
     if data.schema != 1:
-        raise wrong("schema", f"version {data.schema} is not known, 1 is")
+        raise wrong("schema", "schema_unknown", schema=str(data.schema))
     if data.currency not in CURRENCIES:
-        raise wrong("currency", f"{data.currency!r} is none of {', '.join(CURRENCIES)}")
+        raise wrong("currency", "none_of", value=data.currency, words=", ".join(CURRENCIES))
     zone(data.zone, "zone")
     if data.courtesy.max_units < 1:
-        raise wrong("courtesy.max_units", "must be at least 1")
+        raise wrong("courtesy.max_units", "at_least_one")
     for label, entries in (
         ("prices", data.prices),
         ("targets", data.targets),
@@ -220,15 +255,15 @@ def _checked(data: File, name: str) -> Catalogue:
     ):
         dates = [entry.since for entry in entries]
         if not dates or dates != sorted(set(dates)):
-            raise wrong(label, "`from` dates must rise from entry to entry, and there must be one")
+            raise wrong(label, "dates_must_rise")
     versions = [entry.version for entry in data.targets]
     for number, version in enumerate(versions, 1):
         if versions.index(version) + 1 < number:  # a case names the policy it was opened under by its version
-            raise wrong(f"targets[{number}].version", f"{version!r} stands twice")
-    for number, text in enumerate(data.confirmations, 1):
+            raise wrong(f"targets[{number}].version", "twice", value=version)
+    for number, confirmed in enumerate(data.confirmations, 1):
         for lang in ("es", "en"):
-            if set(getattr(text, lang)) != set(PRIORITIES):
-                raise wrong(f"confirmations[{number}].{lang}", f"must name exactly {', '.join(PRIORITIES)}")
+            if set(getattr(confirmed, lang)) != set(PRIORITIES):
+                raise wrong(f"confirmations[{number}].{lang}", "exactly", words=", ".join(PRIORITIES))
     calendars, dated = _load_calendars(data.calendars, wrong)
     for number, target in enumerate(data.targets, 1):
         _check_targets(target, f"targets[{number}]", dated, wrong)
@@ -262,10 +297,10 @@ def _load_amounts(prices: list[PricesEntry], wrong: Any) -> dict[tuple[int, str,
                 before = [key for key in amounts if key[:2] == (index - 1, currency)]
                 amounts |= {(index, *key[1:]): amounts[key] for key in before}
             if plans and set(plans) != set(LEVELS):
-                raise wrong(f"prices[{index + 1}].{currency}", f"must name exactly {', '.join(LEVELS)}")
+                raise wrong(f"prices[{index + 1}].{currency}", "exactly", words=", ".join(LEVELS))
             for level, plan in plans.items():
                 if plan.tickets < 1:
-                    raise wrong(f"prices[{index + 1}].{currency}.{level}.tickets", "must be at least 1")
+                    raise wrong(f"prices[{index + 1}].{currency}.{level}.tickets", "at_least_one")
                 for term in TERMS:
                     place = f"prices[{index + 1}].{currency}.{level}.{term}"
                     gross = parse_amount(getattr(plan, term), place, allow_zero=True)
@@ -280,7 +315,7 @@ def _load_calendars(
     for number, entry in enumerate(entries, 1):
         reference = f"{entry.name}@{entry.version}"
         if reference in calendars:
-            raise wrong(f"calendars[{number}]", f"{reference} stands twice")
+            raise wrong(f"calendars[{number}]", "twice", value=reference)
         content = {"zone": entry.zone, "week": entry.week, "dates": entry.dates}
         calendars[reference] = Calendar.from_data(content, f"calendars[{number}]")
     return calendars, [(entry.since, entry.name, entry.version) for entry in entries]
@@ -289,15 +324,15 @@ def _load_calendars(
 def _check_targets(entry: TargetsEntry, place: str, dated: list[tuple[date, str, int]], wrong: Any) -> None:
     for level, chosen in entry.calendars.items():
         for name in ({level} - set(LEVELS)) | (set(chosen) - set(PRIORITIES)):
-            raise wrong(f"{place}.calendars.{level}", f"{name!r} is no level or priority")
+            raise wrong(f"{place}.calendars.{level}", "no_level", value=name)
     for level in LEVELS:
         for priority in PRIORITIES:
             limit = getattr(getattr(entry, level), priority)
             if _LIMIT.fullmatch(limit) is None or _microseconds(limit) == 0:
-                raise wrong(f"{place}.{level}.{priority}", f"{limit!r} is no limit such as 8h, 30m or 45s")
+                raise wrong(f"{place}.{level}.{priority}", "no_limit", value=limit)
             name = entry.calendars.get(level, {}).get(priority, entry.calendar)
             if not any(since <= entry.since and name == n for since, n, _version in dated):
-                raise wrong(f"{place}.{level}.{priority}", f"no calendar {name!r} is published by {entry.since}")
+                raise wrong(f"{place}.{level}.{priority}", "no_calendar", value=name, since=entry.since)
 
 
 def _places(assigned: str) -> list[int]:

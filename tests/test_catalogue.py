@@ -104,7 +104,11 @@ def test_a_mistake_stops_with_file_entry_and_reason(tmp_path: Path, change: tupl
     assert facts["file"] == "mine.toml"
     assert facts["entry"].startswith(entry)
     assert facts["why"]
-    assert "mine.toml" in refused.value.message("es_GT")
+    spanish = refused.value.message("es_GT")
+    assert "mine.toml" in spanish
+    assert facts["why"] not in spanish  # what is wrong is said in Spanish too
+    for english in ("Expected", "none of", "must", "Object", "stands", "such as"):
+        assert english not in spanish
 
 
 def test_a_currency_left_out_keeps_its_prices(tmp_path: Path) -> None:
