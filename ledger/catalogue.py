@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ledger.catalogue_error import CatalogueError, form_of
 from ledger.catalogue_file import CalendarEntry, ConfirmationsEntry, File, PlanEntry, PricesEntry, TargetsEntry
 from ledger.errors import LedgerError
 from ledger.rules.calendars import Calendar
@@ -26,40 +27,12 @@ from ledger.rules.grants import LEVELS
 from ledger.rules.instants import zone
 from ledger.rules.money import CURRENCIES, parse_amount
 from ledger.rules.sla import PRIORITIES
-from ledger.texts import table, text
 
 _NOTICE = timedelta(days=30)
 _LIMIT = re.compile(r"([0-9]{1,4})(h|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _DATED = ("prices", "targets", "confirmations", "calendars")
 TERMS = ("monthly", "yearly", "addon")
-
-
-# What msgspec says of a wrong form, and the text that says it; the groups go into it.
-_FORMS = (
-    (re.compile(r"Expected `(?P<wanted>\w+)[^`]*`, got `(?P<given>\w+)[^`]*`"), "wrong_kind"),
-    (re.compile(r"Object missing required field `(?P<name>[^`]+)`"), "field_missing"),
-    (re.compile(r"Object contains unknown field `(?P<name>[^`]+)`"), "field_unknown"),
-)
-_KINDS = frozenset({"str", "int", "float", "bool", "array", "object", "null", "datetime", "date"})
-
-
-class CatalogueError(LedgerError):
-    """The catalogue has a mistake: `file`, `entry` and `why` name it. The ledger does not start with it."""
-
-    def __init__(self, file: str, entry: str, why: str | LedgerError, **facts: str) -> None:
-        """`why` is the key of a text without its `catalogue_` (`facts` go into it), or the refusal of a value."""
-        self._why, self._facts = why, facts
-        super().__init__("catalogue_wrong", file=file, entry=entry, why=self._said("en"))
-
-    def message(self, lang: str = "es_GT") -> str:
-        return text(self.code, lang, **{**self.facts, "why": self._said(lang)})
-
-    def _said(self, lang: str) -> str:
-        if isinstance(self._why, LedgerError):
-            return self._why.message(lang)
-        named = {name: text(fact, lang) if fact in table() else fact for name, fact in self._facts.items()}
-        return text(f"catalogue_{self._why}", lang, **named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +191,7 @@ def _read(content: bytes, name: str) -> Catalogue:
         raise CatalogueError(name, "TOML", "not_toml", line=line, column=column) from error
     except msgspec.ValidationError as error:
         why, _, place = str(error).partition(" - at ")
-        key, facts = _form(why)
+        key, facts = form_of(why)
         raise CatalogueError(name, place.strip("`$.") or "TOML", key, **facts) from error
     try:
         return _checked(data, name)
@@ -226,15 +199,6 @@ def _read(content: bytes, name: str) -> Catalogue:
         if isinstance(error, CatalogueError):
             raise
         raise CatalogueError(name, str(error.facts.get("field", "?")), error) from error
-
-
-def _form(said: str) -> tuple[str, dict[str, str]]:
-    """Return the text, and what goes into it, for what msgspec says of a wrong form."""
-    for pattern, key in _FORMS:
-        if match := pattern.fullmatch(said):
-            kinds = {name: f"kind_{found}" if found in _KINDS else found for name, found in match.groupdict().items()}
-            return key, kinds
-    return "wrong_form", {"detail": said}
 
 
 def _checked(data: File, name: str) -> Catalogue:

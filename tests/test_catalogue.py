@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ledger.catalogue import CatalogueError, load
+from ledger.catalogue import load
+from ledger.catalogue_error import CatalogueError
 
 SHIPPED = files("ledger").joinpath("catalogue.toml").read_text("utf-8")
 NEW_PRICES = """

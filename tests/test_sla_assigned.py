@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from ledger.catalogue import Assignment, CatalogueError, shipped
+from ledger.catalogue import Assignment, shipped
+from ledger.catalogue_error import CatalogueError
 from ledger.rules.instants import to_iso
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, Desk, local
 from tests.naive_clock import LEVELS, PRIORITIES
