@@ -167,6 +167,7 @@ _QUESTIONS: dict[str, Schema] = {
                 amount="money",
                 method="text",
                 reference="text",
+                slip_total="money?",
                 pays=many(record(charge="text", amount="money")),
                 available="money",
                 refunded="money",

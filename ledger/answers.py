@@ -126,6 +126,7 @@ def payments(book: Book, at: str) -> Answer:
                 "amount": show_amount(payment.amount),
                 "method": payment.method,
                 "reference": payment.reference,
+                "slip_total": show_amount(payment.slip_total) if payment.slip_total else None,
                 "pays": [{"charge": c, "amount": show_amount(part)} for c, part in paid if part],
                 "available": show_amount(0 if gone else book.purse.available(name)),
                 "refunded": show_amount(book.purse.refunds.get(name, 0)),

@@ -14,7 +14,18 @@ from typing import Any
 
 from eventsourcing.persistence import EventStore, IntegrityError
 
-from ledger import billing, case_changes, changes, corrections, documents, plans, policies, publishing, serving
+from ledger import (
+    billing,
+    case_changes,
+    changes,
+    corrections,
+    documents,
+    plans,
+    policies,
+    publishing,
+    references,
+    serving,
+)
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Account, Accounts, Asked, account_stream
@@ -155,10 +166,8 @@ class Ledger(Cashier):
                 if asked.at < account.opening.occurred_at:
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
                     raise Refused("before_opening", opened_at=opened_at)
-                if name == "payment.record":
-                    self._check_reference(values.get("bank", ""), values["reference"])
                 if name == "payment.refund" and values.get("reference") and values["method"] != "card":
-                    self._check_reference(corrections.PAID_OUT, values["reference"])
+                    references.check_paid_out(self.store, values["reference"])
                 decided = self._decide(name, account, values, asked)
                 return self._save(account, decided, asked, request)
         return self._run_ticket(name, values, asked, request)
@@ -167,10 +176,13 @@ class Ledger(Cashier):
         if name == "document.certify":
             known = documents.documents(self.store, account, FAR, None)
             decided = documents.certify(account, values, asked, [one["document"] for one in known])
-            for event in self.store.select_events(plans.reference_stream("fel", values["uuid"])):
+            for event in self.store.select_events(references.reference_stream("fel", values["uuid"])):
                 used = f.decode(event.topic, event.state)
                 raise Conflict("uuid_used", uuid=values["uuid"], account=used.customer_no)
             return decided
+        if name == "payment.record":
+            currency = plans.payment_currency(account, values)
+            values = {**values, "place": references.place(self.store, account, values, currency)}
         return _ACCOUNT_DECISIONS[name](account, values, asked, self.catalogue)
 
     def _close_month(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
@@ -295,11 +307,6 @@ class Ledger(Cashier):
                 raise Conflict("key_reused", key=key, field=name)
         answer: Answer = json.loads(before.outcome)
         return {**answer, "position": before.position, "replayed": True}
-
-    def _check_reference(self, bank: str, reference: str) -> None:
-        for event in self.store.select_events(plans.reference_stream(bank, reference)):
-            used = f.decode(event.topic, event.state)
-            raise Conflict("duplicate_reference", reference=reference, account=used.customer_no)
 
     def _explain(self, name: str, values: Answer) -> None:
         """After a lost race: say so when another took the very number; otherwise deciding again will tell."""

@@ -103,6 +103,7 @@ COMMANDS = by_name(
                 need("method", Choice(METHODS)),
                 need("reference", REFERENCE),
                 may("bank", Text(60)),
+                may("slip_total", Amount()),
             ),
             MONEY,
             "/accounts/{account}/payments",

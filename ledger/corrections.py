@@ -11,14 +11,13 @@ from ledger.approval import approver_of
 from ledger.catalogue import Catalogue
 from ledger.changes import open_charge
 from ledger.errors import Malformed, NotFound, Refused
-from ledger.plans import Answer, Decided, common, reference_stream
+from ledger.plans import Answer, Decided, common
+from ledger.references import PAID_OUT, reference_stream
 from ledger.rules.book import Book
 from ledger.rules.charges import Charge
 from ledger.rules.money import show_amount, split
 from ledger.rules.sums import refund_owed
 from ledger.store import Recorded
-
-PAID_OUT = "pago"  # the bank under which the references of what was paid out are unique
 
 
 def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:

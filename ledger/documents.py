@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from ledger import facts as f
 from ledger.account import Account, Asked
 from ledger.errors import Conflict, NotFound, Refused
-from ledger.plans import Answer, Decided, common, reference_stream
+from ledger.plans import Answer, Decided, common
+from ledger.references import reference_stream
 from ledger.rules.book import Book
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount

@@ -15,7 +15,7 @@ from ledger.rules.money import show_amount
 from ledger.store import Row, Store
 
 _HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key", "rule"}
-_MONEY = {"gross", "net", "tax", "amount", "credit", "excess"}
+_MONEY = {"gross", "net", "tax", "amount", "credit", "excess", "slip_total"}
 _INSTANTS = {"until", "starts", "ends", "due_at", "reminder"}
 
 

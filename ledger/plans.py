@@ -10,6 +10,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from ledger import facts as f
+from ledger import references
 from ledger.account import Account, Asked
 from ledger.catalogue import Catalogue
 from ledger.commands import MANAGERS
@@ -175,11 +176,20 @@ def grant_courtesy(account: Account, v: Answer, asked: Asked, catalogue: Catalog
     return Decided([fact], answer=lambda _book: {"grant": fact.grant})
 
 
-def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
-    """Book money by its value date; it may undo a lapse when it is dated in grace (rule 7)."""
-    currency = v.get("currency", account.opening.currency)
+def payment_currency(account: Account, v: Answer) -> str:
+    """Return the currency of a payment: the account's; Refused for another."""
+    currency: str = v.get("currency", account.opening.currency)
     if currency != account.opening.currency:
         raise Refused("wrong_currency", currency=currency, expected=account.opening.currency)
+    return currency
+
+
+def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
+    """Book money by its value date; it may undo a lapse when it is dated in grace (rule 7).
+
+    `v["place"]` is where it claims its reference (`references.place`).
+    """
+    currency = payment_currency(account, v)
     number = sum(isinstance(x, f.PaymentRecorded) for x in account.facts) + 1
     fact = f.PaymentRecorded(
         **common(account.number, asked),
@@ -189,7 +199,7 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
         method=v["method"],
         reference=v["reference"],
         bank=v.get("bank", ""),
-        unapplied=False,
+        slip_total=v.get("slip_total", 0),
     )
     fact = paid_late(account, fact, asked)
 
@@ -203,16 +213,7 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
             "currency": currency,
         }
 
-    claim = f.ReferenceClaimed(
-        **common(account.number, asked), bank=fact.bank, reference=fact.reference, payment=fact.payment
-    )
-    return Decided([fact], [Recorded(reference_stream(fact.bank, fact.reference), 1, claim)], answer)
-
-
-def reference_stream(bank: str, reference: str) -> str:
-    """Return the stream whose first event makes a bank's reference unique over all accounts."""
-    parts = (part.casefold().replace("%", "%25").replace("/", "%2F") for part in (bank, reference))
-    return f"reference/{'/'.join(parts)}"
+    return Decided([fact], references.claim(fact, v["place"]), answer)
 
 
 def paid_late(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:

@@ -190,7 +190,7 @@ def test_a_reference_is_used_once_over_all_accounts(desk: Desk) -> None:
     desk.at("2026-05-01 10:00").sell(paid=0).sell(FERRETERIA, paid=0).pay(reference="B-1")
     with desk.refused("duplicate_reference") as told:
         desk.pay(FERRETERIA, reference="B-1")
-    assert told.facts == {"reference": "B-1", "account": PANADERIA}
+    assert told.facts == {"reference": "B-1", "account": PANADERIA, "payment": "C-100-P1"}
 
 
 def test_capitals_do_not_make_another_reference(desk: Desk) -> None:

@@ -74,6 +74,7 @@ class CourtesyGranted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
 class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
     """Money came in; `occurred_at` is its value date. `unapplied`: it pays nothing until it is applied.
 
+    `slip_total`: what the whole slip was, of which this is a part; 0 where it is the whole.
     By card: `attempt` names what was asked of the gateway, `charge` what it pays first, `reference` is the gateway's.
     """
 
@@ -87,6 +88,7 @@ class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     unapplied: bool = False
     attempt: str = ""
     charge: str = ""
+    slip_total: int = 0
 
     @property
     def assumed(self) -> bool:
