@@ -20,7 +20,8 @@ from ledger.catalogue_guard import guard
 from ledger.errors import Unavailable
 from ledger.settings import Settings, language
 from ledger.store import open_store
-from projections.projector import Projector, State
+from projections.projector import Projector, require_whole
+from projections.tables import State
 
 _TOKEN_SECONDS = 2.0
 _KNOWN_TOKENS = 1024
@@ -122,7 +123,8 @@ def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
     """Return the projector once the named models have what the reader must see.
 
     A reader brings them up itself where no worker does; another process at it does not hold it up. Unavailable:
-    `behind` after two seconds, `read_model_stopped` where a model could not read the log any further.
+    `behind` after two seconds, `read_model_stopped` where a model could not read the log any further, and
+    `read_models_anew` while it is being made from the start.
     """
     projector = services().projector
     try:
@@ -132,6 +134,7 @@ def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
             raise
         states = [state for state in projector.states() if state.name in names]
     _going_on(states)
+    require_whole(states)
     if position is not None:
         projector.wait_for(position, names)
     return projector

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from typing import Any
+from weakref import WeakSet
 
 import msgspec
 from flask import Blueprint, Response, current_app
@@ -11,7 +14,10 @@ from api.context import lang, services
 from ledger.errors import LedgerError
 from ledger.texts import text
 from projections import standing
+from projections.projector import BATCH, Projector
+from projections.tables import State
 
+_log = logging.getLogger("supportledger.api")
 health = Blueprint("health", __name__)
 
 
@@ -26,24 +32,54 @@ def readyz() -> Response:
     """Answer 200 when the store serves and no read model has stopped, else 503 with what is wrong."""
     made = services()
     answer: dict[str, Any] = {"ready": True, "problems": []}
+    worker = current_app.extensions.get("ledger_worker")
     try:
         store = made.ledger.store
         store.check()
-        made.projector.prepare()
         answer["position"] = store.last_position()
         answer["warnings"] = [text(key, lang()) for key in store.warnings()]
-        states = made.projector.states()
+        states = _looked_at(made.projector, alone=worker is None)
         answer["projections"] = [
             {"name": s.name, "position": s.position, "lag": s.lag, "error": s.error or None} for s in states
         ]
         answer["problems"] = [f"{s.name}: {s.error}" for s in states if s.error]
+        making = [s for s in states if not s.whole and not s.error]
+        answer["problems"] += [text("read_models_anew", lang(), name=s.name, lag=s.lag) for s in making]
     except LedgerError as error:
         answer["problems"] = [error.message(lang())]
-    worker = current_app.extensions.get("ledger_worker")
     if worker is not None and worker.error:
         answer["problems"].append(worker.error)
     answer["ready"] = not answer["problems"]
     return Response(msgspec.json.encode(answer), 200 if answer["ready"] else 503, mimetype="application/json")
+
+
+def _looked_at(projector: Projector, *, alone: bool) -> list[State]:
+    """Return where the read models stand; one that is being made goes on by itself, where no worker does it.
+
+    So a server that gets no requests until it is ready becomes ready.
+    """
+    states = projector.states()
+    making = [state for state in states if not state.whole and not state.error]
+    if not making:
+        return states
+    if max(state.lag for state in making) <= BATCH:
+        return projector.catch_up()
+    if alone and projector not in _making:
+        _making.add(projector)
+        threading.Thread(target=_make, args=(projector,), name="read models", daemon=True).start()
+    return states
+
+
+_making: WeakSet[Projector] = WeakSet()
+
+
+def _make(projector: Projector) -> None:
+    try:
+        projector.catch_up()
+    except LedgerError as error:  # the next look tells it, and begins again
+        _log.warning("read models: %s", error)
+    finally:
+        _making.discard(projector)
 
 
 @health.get("/metrics")

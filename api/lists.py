@@ -20,6 +20,7 @@ from ledger.commands import CLERKS, MONEY
 from ledger.documents import closings
 from ledger.errors import Malformed
 from ledger.fields import Field, Id, Month, Text, Whole
+from ledger.questions import once_more
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Store
@@ -107,9 +108,13 @@ def _entries(read: Store, values: dict[str, Any], after: Any, limit: int) -> Row
 def _add(blp: LedgerBlueprint, listing: Listing) -> None:
     def view(values: dict[str, Any]) -> Response:
         after = listing.behind(values.get("cursor"))
-        projector = fresh(wanted_position(values.get("min_position")), (listing.model,))
         limit = values.get("limit") or _DEFAULT_LIMIT
-        rows = listing.query(projector.read, values, after, limit + 1)
+
+        def found() -> Rows:
+            projector = fresh(wanted_position(values.get("min_position")), (listing.model,))
+            return listing.query(projector.read, values, after, limit + 1)
+
+        rows = once_more(found)
         following = listing.following(rows[limit - 1]) if len(rows) > limit else None
         items = [_shown(row) for row in rows[:limit]]
         facts = [{k: v for k, v in item.items() if k != "at"} for item in items]

@@ -169,7 +169,8 @@ def _load(ledger: Ledger, numbers: Sequence[str]) -> Iterator[Ticket]:
     streams = {ticket_stream(number): number for number in numbers}
     rows = ledger.store.rows_of_streams(list(streams), ledger.store.last_position())
     for stream, group in groupby(rows, key=attrgetter("stream")):
-        events = [Recorded(r.stream, r.version, f.decode(r.topic, r.state), r.recorded_at, r.position) for r in group]
+        facts = [(row, f.decode(row.topic, row.state, row.position)) for row in group]
+        events = [Recorded(row.stream, row.version, fact, row.recorded_at, row.position) for row, fact in facts]
         yield Ticket(streams[stream], events)
 
 

@@ -177,7 +177,7 @@ class Ledger(Cashier):
             known = documents.documents(self.store, account, FAR, None)
             decided = documents.certify(account, values, asked, [one["document"] for one in known])
             for event in self.store.select_events(references.reference_stream("fel", values["uuid"])):
-                used = f.decode(event.topic, event.state)
+                used = f.decode(event.topic, event.state, event.position)
                 raise Conflict("uuid_used", uuid=values["uuid"], account=used.customer_no)
             return decided
         if name == "payment.record":
@@ -317,6 +317,6 @@ class Ledger(Cashier):
         if "account" in values:
             rows = self.store.select_events(account_stream(values["account"]), limit=1)
             for row in rows:
-                opening = f.decode(row.topic, row.state)
+                opening = f.decode(row.topic, row.state, row.position)
                 return opening.zone if isinstance(opening, f.AccountOpened) else self.catalogue.zone
         return self.catalogue.zone

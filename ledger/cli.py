@@ -27,6 +27,7 @@ from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
 from ledger.commands import COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
+from ledger.progress import long_work, tell_on
 from ledger.rules.instants import show
 from ledger.settings import Settings, language
 from ledger.texts import text
@@ -55,7 +56,8 @@ def root(ctx: click.Context, database: str | None, lang: str | None) -> None:
 def migrate_command(ctx: click.Context, test_clock: bool, as_json: bool) -> None:
     """Crear o actualizar las tablas · create or upgrade the tables."""
     with ledger_of(ctx, check=False) as ledger:
-        changed = ledger.store.migrate(test_clock=test_clock)
+        with long_work("work_migrate"):
+            changed = ledger.store.migrate(test_clock=test_clock)
         state = {
             "migrated": changed,
             "schema": ledger.store.schema_version(),
@@ -152,6 +154,7 @@ def main(args: list[str] | None = None) -> None:
         if word == "--lang" or word.startswith("--lang="):
             lang = language(after if word == "--lang" else word.removeprefix("--lang="))
             break
+    tell_on(sys.stderr, lang)
     try:
         assemble(lang)(args=arguments, prog_name="supportledger")
     except LedgerError as error:

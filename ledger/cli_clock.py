@@ -10,8 +10,9 @@ import click
 from ledger.apply import clock_shown, move_clock, refusal
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands
-from ledger.cli_show import progress_bar, show_record
+from ledger.cli_show import show_record
 from ledger.errors import LedgerError, Malformed
+from ledger.progress import long_work
 from ledger.rules.durations import parse_span
 
 
@@ -60,7 +61,7 @@ def _move(ctx: click.Context, value: str, as_json: bool) -> None:
     code = 0
     with ledger_of(ctx) as ledger:
         try:
-            with progress_bar(None) as tick:
+            with long_work("work_clock") as tick:
                 answer = move_clock(ledger, value, progress=tick)
         except LedgerError as error:
             answer = refusal(error, ctx.obj["lang"])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import click
@@ -123,20 +121,3 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
         if key in table():
             return text(key, lang)
     return value
-
-
-@contextlib.contextmanager
-def progress_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
-    """Yield a function that shows how far a long work is (None = of unknown length).
-
-    On standard error and for people only: yields None when nobody looks at it.
-    """
-    if not sys.stderr.isatty() or total == 0:
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("", total=total)
-        yield lambda done: bar.update(task, completed=done)

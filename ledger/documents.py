@@ -172,7 +172,7 @@ def documents(store: Store, account: Account, at: str, position: int | None) -> 
     numbered: dict[tuple[str, str], list[int]] = {}
     for row in store.rows_of_account(account.number, position):
         if row.topic == f.NumberTaken.TOPIC:
-            taken = f.decode(row.topic, row.state)
+            taken = f.decode(row.topic, row.state, row.position)
             assert isinstance(taken, f.NumberTaken)
             numbered.setdefault((taken.series, taken.subject), []).append(row.version)
     certified = {x.document: x for x in account.facts if isinstance(x, f.DocumentCertified)}
@@ -245,7 +245,7 @@ def closings(store: Store) -> list[Closing]:
     return [
         Closing(fact.month, row.position)
         for row in store.rows_of_streams(["books"], store.last_position())
-        if isinstance(fact := f.decode(row.topic, row.state), f.MonthClosed)
+        if isinstance(fact := f.decode(row.topic, row.state, row.position), f.MonthClosed)
     ]
 
 

@@ -25,7 +25,7 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
     `position` limits it to a prefix of the log. NotFound when the account was not open by then.
     """
     rows = store.rows_of_account(account, position)
-    facts = [(row, f.decode(row.topic, row.state)) for row in rows]
+    facts = [(row, f.decode(row.topic, row.state, row.position)) for row in rows]
     opening = next((fact for _row, fact in facts if isinstance(fact, f.AccountOpened)), None)
     if opening is None or opening.occurred_at > at:
         raise NotFound("unknown_account", account=account)

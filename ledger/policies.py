@@ -32,7 +32,7 @@ def current(store: Store, known: Catalogue) -> Catalogue:
         return known
     found = list(known.assignments)
     for event in events:
-        fact = f.decode(event.topic, event.state)
+        fact = f.decode(event.topic, event.state, event.position)
         assert isinstance(fact, f.CalendarAssigned)
         found.append(Assignment(fact.since, fact.level, fact.priority, fact.calendar))
     return replace(known, assignments=tuple(found))

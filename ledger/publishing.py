@@ -11,7 +11,7 @@ from ledger.errors import Refused
 from ledger.plans import Answer, common
 from ledger.rules.instants import show
 from ledger.rules.subscriptions import local_day
-from ledger.store import LoggedEvent, Recorded, Store
+from ledger.store import Recorded, Store
 
 
 def report_stream(month: str) -> str:
@@ -22,9 +22,9 @@ def report_stream(month: str) -> str:
 def published(store: Store, month: str, position: int | None = None) -> f.ReportPublished | None:
     """Return the report of a month as it was published (up to `position` of the log), None where it was not."""
     for event in store.select_events(report_stream(month), limit=1):
-        if position is not None and isinstance(event, LoggedEvent) and event.position > position:
+        if position is not None and event.position > position:
             return None
-        fact = f.decode(event.topic, event.state)
+        fact = f.decode(event.topic, event.state, event.position)
         assert isinstance(fact, f.ReportPublished)
         return fact
     return None

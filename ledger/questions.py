@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import Any, TypeVar
 
 from ledger import answers, documents, explaining, policies, serving
 from ledger import ticket as cases
@@ -21,6 +21,7 @@ from ledger.rules import sla
 from ledger.store import Store
 
 Answer = dict[str, Any]
+Told = TypeVar("Told")
 
 
 class Questions:
@@ -45,7 +46,7 @@ class Questions:
         now = self.clock.now()
         at = values.get("at") or values.get("known_at") or now
         if name in PORTFOLIO:
-            return portfolio(name)(self, values, at, now)
+            return once_more(lambda: portfolio(name)(self, values, at, now))
         if name == "coverage":
             return self._coverage(values, at, now)
         if name == "ticket":
@@ -134,6 +135,16 @@ class Questions:
 
 # Questions over all cases: answered above the ledger, from read models.
 PORTFOLIO = ("report", "published", "queue", "radar", "what_if")
+
+
+def once_more(ask: Callable[[], Told]) -> Told:
+    """Return what `ask` does; where it found the read models damaged, they are made anew when it asks again."""
+    try:
+        return ask()
+    except Unavailable as error:
+        if error.code != "read_models_damaged":
+            raise
+    return ask()
 
 
 @cache

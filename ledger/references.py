@@ -53,7 +53,7 @@ def place(store: Store, account: Account, v: Mapping[str, Any], currency: str) -
     if total and v["amount"] > total:
         raise Malformed("slip_total", show_amount(total), "remedy_slip_total", amount=show_amount(v["amount"]))
     stream = reference_stream(bank, reference)
-    claims = [f.decode(event.topic, event.state) for event in store.select_events(stream)]
+    claims = [f.decode(event.topic, event.state, event.position) for event in store.select_events(stream)]
     parts = [part for claim in claims if isinstance(claim, f.ReferenceClaimed) for part in _holding(store, claim)]
     if parts:
         _check_slip(parts, reference, v["amount"], total, currency)
@@ -80,7 +80,7 @@ def claim(payment: f.PaymentRecorded, at_place: int) -> list[Recorded]:
 def check_paid_out(store: Store, reference: str) -> None:
     """Raise Conflict where money was paid out under `reference` before."""
     for event in store.select_events(reference_stream(PAID_OUT, reference)):
-        used = f.decode(event.topic, event.state)
+        used = f.decode(event.topic, event.state, event.position)
         assert isinstance(used, f.ReferenceClaimed)
         raise Conflict("duplicate_reference", reference=reference, account=used.customer_no, payment=used.payment)
 
@@ -105,7 +105,7 @@ def _holding(store: Store, claim: f.ReferenceClaimed) -> list[Part]:
     The payments of its account are read from the log: that one may be in use by another thread.
     """
     events = store.select_events(account_stream(claim.customer_no))
-    facts = [f.decode(event.topic, event.state) for event in events]
+    facts = [f.decode(event.topic, event.state, event.position) for event in events]
     for fact in facts:
         if isinstance(fact, f.PaymentRecorded) and fact.payment == claim.payment:
             if fact.method == _CHEQUE or fact.payment in _reversed(facts, ("mistake",)):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
@@ -13,12 +13,13 @@ from ledger import cli_explain
 from ledger.application import Ledger
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands
-from ledger.cli_show import progress_bar, show_rows
+from ledger.cli_show import show_rows
+from ledger.progress import long_work
 from ledger.texts import text
 from projections import cli_queue, cli_reports, cli_whatif
 from projections.cli_export import export_group
-from projections.projector import Projector
-from projections.rebuild import check, rebuild
+from projections.projector import Projector, named
+from projections.rebuild import Compared, compare, differences, rebuild
 
 
 def register(root: click.Group) -> None:
@@ -53,7 +54,6 @@ def projections_group() -> None:
 def status(ctx: click.Context, as_json: bool) -> None:
     """Dónde va cada lectura · where each read model stands; exit 1 when one has stopped."""
     with projector_of(ctx) as (_ledger, projector):
-        projector.prepare()
         _show_states(ctx, projector, as_json)
 
 
@@ -76,17 +76,44 @@ def catch_up(ctx: click.Context, names: tuple[str, ...], as_json: bool) -> None:
 def rebuild_command(ctx: click.Context, names: tuple[str, ...], only_check: bool, as_json: bool) -> None:
     """Reconstruir desde los hechos · rebuild from the log beside the live tables, then swap."""
     with projector_of(ctx) as (ledger, projector):
-        with progress_bar(ledger.store.last_position()) as tick:
-            found = (check if only_check else rebuild)(projector, names, tick)
-        if not only_check and not found:
+        head = ledger.store.last_position()
+        if only_check:
+            with long_work("work_check", head * len(named(names))) as tick:
+                compared = compare(projector, names, tick)
+            _show_compared(compared, head, ctx.obj["lang"], as_json)
+            return
+        with long_work("work_rebuild", head) as tick:
+            found = rebuild(projector, names, tick)
+        if not found:
             projector.catch_up(names)
             _show_states(ctx, projector, as_json)
             return
-    lang = ctx.obj["lang"]
     if as_json:
-        click.echo(json.dumps({"ok": not found, "differences": found}, ensure_ascii=False))
-    elif not found:
-        click.echo(text("rebuild_same", lang))
+        click.echo(json.dumps({"ok": False, "differences": found}, ensure_ascii=False))
+    for name, difference in found.items():
+        click.echo(f"{name}: {difference}", err=True)
+    sys.exit(1)
+
+
+def _show_compared(compared: Sequence[Compared], head: int, lang: str, as_json: bool) -> None:
+    """Tell what was compared, and the first difference of each model that has one; exit 1 where one has."""
+    found = differences(compared)
+    if as_json:
+        rows = [
+            {"projection": one.name, "position": one.position, "rows": one.rows, "difference": one.difference or None}
+            for one in compared
+        ]
+        answer = {"ok": not found, "position": head, "compared": rows, "differences": found}
+        click.echo(json.dumps(answer, ensure_ascii=False))
+    elif not head:
+        click.echo(text("rebuild_empty", lang))
+    else:
+        for one in compared:
+            key = "rebuild_differs" if one.difference else "rebuild_compared"
+            facts = {"rows": f"{one.rows:,}", "position": f"{one.position:,}", "head": f"{head:,}"}
+            click.echo(text(key, lang, name=one.name, **facts))
+        if not found:
+            click.echo(text("rebuild_same", lang))
     for name, difference in found.items():
         click.echo(f"{name}: {difference}", err=True)
     if found:
@@ -101,7 +128,7 @@ def _show_states(ctx: click.Context, projector: Projector, as_json: bool) -> Non
             "version": s.version,
             "position": s.position,
             "lag": s.lag,
-            "error": s.error or None,
+            "error": s.error or (text("read_model_foreign", ctx.obj["lang"]) if s.foreign else None),
         }
         for s in states
     ]

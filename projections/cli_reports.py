@@ -10,10 +10,11 @@ import click
 from ledger.application import Caller
 from ledger.cli_context import ledger_of
 from ledger.cli_files import FORMATS, format_of, sink_of
-from ledger.cli_show import label, progress_bar, show_record, show_rows
+from ledger.cli_show import label, show_record, show_rows
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
 from ledger.fields import Instant, Month, Text
+from ledger.progress import long_work
 from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
 from ledger.settings import language
@@ -78,14 +79,14 @@ def report(
     with ledger_of(ctx) as ledger:
         answer, breaches = asked(ledger, values)
         if breaches_out is not None and breaches is not None:
-            with progress_bar(len(breaches)) as tick, sink_of(breaches_out) as sink:
+            with long_work("work_report", len(breaches)) as tick, sink_of(breaches_out) as sink:
                 write({}, None, counted(breaches, tick), own, sink, lang, bom=bom)
             breaches = None
         if form == "table":
             show(answer, breaches, lang, dated="at" in values or "known_at" in values)
             return
         rows = with_totals(answer, _word(form, lang))
-        with progress_bar(len(breaches) if breaches else 0) as tick:
+        with long_work("work_report", len(breaches) if breaches else 0) as tick:
             one_by_one = counted(breaches, tick)
             with sink_of(out) as sink:
                 write(answer, rows, one_by_one, form, sink, lang, bom=bom)

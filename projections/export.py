@@ -21,6 +21,7 @@ import msgspec
 
 from ledger import facts as f
 from ledger.application import Ledger
+from ledger.progress import long_work
 from ledger.rules import sla
 from ledger.rules.responses import first_response
 from ledger.rules.subscriptions import FAR
@@ -78,17 +79,27 @@ def cases(ledger: Ledger, read: Store, since: str, until: str) -> Iterator[Case]
         "SELECT ticket, stream, account FROM r_tickets WHERE ticket > ? AND opened_on >= ? AND opened_on <= ?"
         " ORDER BY ticket LIMIT ?"
     )
-    while page := read.query(sql, [last, since, until or "9999", _PAGE]):
-        last = page[-1][0]
-        owners = {stream: (ticket, account) for ticket, stream, account in page}
-        for stream, group in groupby(ledger.store.rows_of_streams(list(owners), head), key=attrgetter("stream")):
-            rows = list(group)
-            facts = [f.decode(row.topic, row.state) for row in rows]
-            events = [(row.version, x) for row, x in zip(rows, facts, strict=True) if isinstance(x, f.TicketFact)]
-            clock = sla.run([fact for _version, fact in events], FAR, [row.recorded_at for row in rows])
-            if clock is not None:
-                events.sort(key=lambda event: event[1].occurred_at)
-                yield Case(*owners[stream], events, clock, clock.verdict(now))
+    dates = [since, until or "9999"]
+    count = "SELECT count(*) FROM r_tickets WHERE opened_on >= ? AND opened_on <= ?"
+    done = 0
+    with long_work("work_export", read.query(count, dates)[0][0]) as tick:
+        while page := read.query(sql, [last, *dates, _PAGE]):
+            last, done = page[-1][0], done + len(page)
+            tick(done)
+            yield from _cases(ledger, page, head, now)
+
+
+def _cases(ledger: Ledger, page: Sequence[tuple[Any, ...]], head: int, now: str) -> Iterator[Case]:
+    """Yield the cases of a page of (ticket, stream, account), folded from the log up to `head`."""
+    owners = {stream: (ticket, account) for ticket, stream, account in page}
+    for stream, group in groupby(ledger.store.rows_of_streams(list(owners), head), key=attrgetter("stream")):
+        rows = list(group)
+        facts = [f.decode(row.topic, row.state, row.position) for row in rows]
+        events = [(row.version, x) for row, x in zip(rows, facts, strict=True) if isinstance(x, f.TicketFact)]
+        clock = sla.run([fact for _version, fact in events], FAR, [row.recorded_at for row in rows])
+        if clock is not None:
+            events.sort(key=lambda event: event[1].occurred_at)
+            yield Case(*owners[stream], events, clock, clock.verdict(now))
 
 
 def changes(case: Case) -> Iterator[tuple[str, str, str]]:

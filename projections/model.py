@@ -90,7 +90,7 @@ class Stream:
         except f.UnknownFact:
             for row in self.rows:
                 try:
-                    f.decode(row[3], row[5])
+                    f.decode(row[3], row[5], row[0])
                 except f.UnknownFact as error:
                     raise PoisonedEvent(f"position {row[0]}, stream {self.id}: {error}") from error
             raise

@@ -2,43 +2,56 @@
 
 A position advances only together with its rows, and only from where this projector read it: two projectors may run
 at once. A row that cannot be read stops its model just before it, loudly; the other models go on.
+
+With its position each model keeps the log's mark there (`Store.mark`). Where the log has another one, the model was
+made from another log, or from one that was restored or cut off since: it is made anew. So is what was damaged.
 """
 
 from __future__ import annotations
 
+import logging
+import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from ledger import policies
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
-from ledger.store import Store, Writer, open_read_store
+from ledger.progress import long_work
+from ledger.store import Store, open_read_store
 from projections import balances, billing, declines, notices, queue_model, tickets
-from projections.model import PoisonedEvent, ReadModel, Rows, Stream
+from projections.model import PoisonedEvent, ReadModel, Stream
+from projections.tables import (
+    DAMAGED,
+    State,
+    advance,
+    collect,
+    create_indexes,
+    create_tables,
+    empty,
+    has_tables,
+    make_positions,
+    position_of,
+    set_error,
+    set_position,
+    states_of,
+    write,
+)
 
 _MODULES = (balances, billing, tickets, queue_model, declines, notices)
 MODELS: dict[str, ReadModel] = {module.MODEL.name: module.MODEL for module in _MODULES}
 BATCH = 2000
 _POLL_SECONDS = 0.02
-_POSITIONS = "r_positions"
-
-
-@dataclass(frozen=True)
-class State:
-    """Where a model stands: `lag` in events behind the log; `error` is "" while it goes on."""
-
-    name: str
-    version: int
-    position: int
-    lag: int
-    error: str
+_BUSY_SECONDS = 2.0
+Found = TypeVar("Found")
+_log = logging.getLogger("supportledger.projections")
 
 
 def named(names: Sequence[str]) -> list[ReadModel]:
@@ -57,6 +70,7 @@ class Projector:
         self.catalogue = catalogue
         self.read = open_read_store(store)
         self._prepared = False
+        self._one = threading.Lock()
 
     def close(self) -> None:
         """Close the read models' own connections."""
@@ -67,34 +81,63 @@ class Projector:
 
     def prepare(self) -> None:
         """Create what is missing: the table of positions, and each model's tables in its present version."""
+        self._healing(self._prepare)
+
+    def _prepare(self) -> None:
         if self._prepared or self._is_prepared():
             self._prepared = True
             return
         self.read.ensure_file()
         with self.exclusive(wait=10.0):
-            with self.read.transaction() as writer:
-                writer.execute(
-                    f"CREATE TABLE IF NOT EXISTS {_POSITIONS} (name text PRIMARY KEY, version bigint NOT NULL,"
-                    " position bigint NOT NULL, error text NOT NULL)"
-                )
-            known = {s.name: s.version for s in self.states()}
-            for model in MODELS.values():
-                if known.get(model.name) != model.version:
-                    with self.read.transaction() as writer:
-                        create_tables(writer, model, "")
-                        for table in model.tables:
-                            for statement in table.create_indexes(""):
-                                writer.execute(statement)
-                        set_position(writer, model, "", 0)
+            make_positions(self.read)
+            known = {s.name: s.version for s in self._states()}
+            self._create([m for m in MODELS.values() if known.get(m.name) != m.version or not has_tables(self.read, m)])
         self._prepared = True
 
     def _is_prepared(self) -> bool:
         """Whether every model has its tables in its present version: then no lock is needed."""
         try:
-            versions = {s.name: s.version for s in self.states()}
+            versions = {s.name: s.version for s in self._states()}
         except Unavailable:
             return False
-        return versions == {m.name: m.version for m in MODELS.values()}
+        there = versions == {m.name: m.version for m in MODELS.values()}
+        return there and all(has_tables(self.read, model) for model in MODELS.values())
+
+    def _create(self, models: Iterable[ReadModel]) -> None:
+        """Give these models empty tables, to be filled from the start of the log."""
+        head = self.store.last_position()
+        for model in models:
+            with self.read.transaction() as writer:
+                create_tables(writer, model, "")
+                create_indexes(writer, model, "")
+                set_position(writer, model, "", 0, mark="", whole_from=head)
+
+    # --- made anew ------------------------------------------------------------------------------------------
+
+    def _healing(self, work: Callable[[], Found]) -> Found:
+        """Return what `work` does; where the read models themselves are damaged, make them anew and do it again."""
+        try:
+            return work()
+        except Unavailable as error:
+            if error.code not in DAMAGED:
+                raise
+            self.store.check()  # it is the log that is not there: nothing to heal here
+        self._prepared = False
+        self.read.ensure_file()
+        with self.exclusive(wait=10.0):
+            if self.read.discard():
+                _log.warning("the read models were damaged or gone: they are made anew from the log")
+            self.read.ensure_file()
+        return work()
+
+    def _begin_anew(self) -> None:
+        """Empty what was made from another log, so that it is made from this one."""
+        with self.exclusive(wait=_BUSY_SECONDS):
+            foreign = [state.name for state in self._states() if state.foreign]
+            if foreign:
+                _log.warning("read models made from another log, or from rows it no longer has: %s are made anew from"
+                             " this one", ", ".join(foreign))  # fmt: skip
+                self._create(MODELS[name] for name in foreign)
 
     @contextmanager
     def exclusive(self, wait: float = 0.0) -> Iterator[None]:
@@ -112,15 +155,19 @@ class Projector:
     # --- where it stands ----------------------------------------------------------------------------------
 
     def states(self) -> list[State]:
-        """Return where each model stands."""
-        head = self.store.last_position()
-        rows = self.read.query(f"SELECT name, version, position, error FROM {_POSITIONS} ORDER BY name")
-        return [State(n, v, p, max(head - p, 0), e) for n, v, p, e in rows if n in MODELS]
+        """Return where each model stands, without moving any."""
+        return self._healing(self._look)
+
+    def _look(self) -> list[State]:
+        self._prepare()
+        return self._states()
+
+    def _states(self) -> list[State]:
+        return [state for state in states_of(self.read, self.store) if state.name in MODELS]
 
     def position(self, key: str) -> int | None:
         """Return the position of a model's tables (`key` is name + suffix), None when it has none."""
-        rows = self.read.query(f"SELECT position FROM {_POSITIONS} WHERE name = ?", [key])
-        return int(rows[0][0]) if rows else None
+        return position_of(self.read, key)
 
     def wait_for(self, position: int, names: Sequence[str] = (), seconds: float = 2.0) -> None:
         """Return once the named models have reached `position`; Unavailable (`behind`) after `seconds`."""
@@ -136,18 +183,46 @@ class Projector:
     # --- catching up --------------------------------------------------------------------------------------
 
     def catch_up(self, names: Sequence[str] = ()) -> list[State]:
-        """Bring the named models (all by default) to the end of the log as it is now; return their states."""
-        self.prepare()
-        head = self.store.last_position()
-        states = self.states()  # one reading tells of all of them, and mostly that there is nothing to do
-        there = {s.name for s in states if s.position >= head}
-        behind = [model for model in named(names) if model.name not in there]
-        for model in behind:
-            self.catch_up_to(model, head)
-        return [s for s in (self.states() if behind else states) if not names or s.name in names]
+        """Bring the named models (all by default) to the end of the log as it is now; return their states.
 
-    def catch_up_to(self, model: ReadModel, head: int, suffix: str = "", batch: int = BATCH) -> bool:
-        """Bring one model's tables to position `head`; False when an event it cannot read stopped it."""
+        Unavailable `projector_busy` where another thread is long at it.
+        """
+        states = self._healing(lambda: self._catch_up(named(names)))
+        return [s for s in states if not names or s.name in names]
+
+    def _catch_up(self, models: Sequence[ReadModel]) -> list[State]:
+        self._prepare()
+        head = self.store.last_position()
+        states = self._states()  # one reading tells of all of them, and mostly that there is nothing to do
+        if not _behind(models, states, head):
+            return states
+        if not self._one.acquire(timeout=_BUSY_SECONDS):  # one thread is enough, and so is one copy of the log's rows
+            raise Unavailable("projector_busy")
+        try:
+            if any(state.foreign for state in states):
+                self._begin_anew()
+            behind = _behind(models, self._states(), head)
+            with long_work("work_read_models", sum(head - position for _model, position in behind)) as tick:
+                done = 0
+                for model, position in behind:
+                    self.catch_up_to(model, head, tick=partial(_told_from, tick, done - position))
+                    done += head - position
+            return self._states()
+        finally:
+            self._one.release()
+
+    def catch_up_to(
+        self,
+        model: ReadModel,
+        head: int,
+        suffix: str = "",
+        batch: int = BATCH,
+        tick: Callable[[int], None] = lambda at: None,
+    ) -> bool:
+        """Bring one model's tables to position `head`; False when an event it cannot read stopped it.
+
+        `tick` is called with each position that it has reached.
+        """
         limit = batch
         while True:
             position = self.position(model.name + suffix)
@@ -157,7 +232,9 @@ class Projector:
             if not rows:
                 return True
             try:
-                self._apply(model, suffix, position, rows)
+                if not self._apply(model, suffix, position, rows) and self.position(model.name + suffix) == position:
+                    return False  # nobody else moved it: it was made from another log, which `states` tells
+                tick(rows[-1].position)
                 limit = batch
             except PoisonedEvent as error:
                 if limit == 1:
@@ -166,20 +243,22 @@ class Projector:
                     return False
                 limit = max(limit // 10, 1)  # come as near to it as can be
 
-    def _apply(self, model: ReadModel, suffix: str, position: int, rows: Sequence[Any]) -> None:
+    def _apply(self, model: ReadModel, suffix: str, position: int, rows: Sequence[Any]) -> bool:
         end = rows[-1].position
         dirty = sorted({row.stream for row in rows if row.stream.startswith(model.feeds)})
         new = empty([model])
         for stream in self.streams(self.store.rows_of_streams(dirty, end)):
             collect(new, model.rows_of(stream))
+        before, after = (position, self.store.mark(position)), (end, self.store.mark(end))
         with self.read.transaction() as writer:
-            if advance(writer, model, suffix, position, end):
+            if moved := advance(writer, model, suffix, before, after):
                 for table in model.tables:
                     for start in range(0, len(dirty), 500):
                         part = dirty[start : start + 500]
                         marks = ",".join("?" * len(part))
                         writer.execute(f"DELETE FROM {table.name}{suffix} WHERE stream IN ({marks})", part)
                 write(writer, model, suffix, new)
+        return moved
 
     def streams(self, rows: Iterable[Any]) -> Iterator[Stream]:
         """Group rows that come stream by stream; a case's policy names calendars that were assigned before it."""
@@ -196,55 +275,22 @@ def projector_of(ledger: Ledger) -> Projector:
     projector = _of_ledger.get(ledger)
     if projector is None:
         projector = _of_ledger[ledger] = Projector(ledger.store, ledger.catalogue)
-    projector.catch_up()
+    require_whole(projector.catch_up())
     return projector
 
 
-def create_tables(writer: Writer, model: ReadModel, suffix: str) -> None:
-    """Create a model's tables anew, dropping those of that suffix."""
-    for table in model.tables:
-        writer.execute(f"DROP TABLE IF EXISTS {table.name}{suffix}")
-        writer.execute(table.create(suffix, writer.text))
+def require_whole(states: Iterable[State]) -> None:
+    """Raise Unavailable `read_models_anew` while a model is being made: what it answers would be wrong."""
+    for state in states:
+        if not state.whole and not state.error:
+            raise Unavailable("read_models_anew", name=state.name, position=state.position, lag=state.lag)
 
 
-Collected = dict[str, list[Sequence[Any]]]  # the rows of many streams, by table
+def _told_from(tick: Callable[[int], None], before: int, position: int) -> None:
+    tick(before + position)
 
 
-def empty(models: Iterable[ReadModel]) -> Collected:
-    """Return room for the rows of these models."""
-    return {table.name: [] for model in models for table in model.tables}
-
-
-def collect(collected: Collected, rows: Rows) -> None:
-    """Add the rows of one stream to those of others."""
-    for name, own in rows.items():
-        collected[name].extend(own)
-
-
-def write(writer: Writer, model: ReadModel, suffix: str, collected: Collected) -> None:
-    """Insert the rows of many streams, table by table."""
-    for table in model.tables:
-        if collected[table.name]:
-            writer.insert(f"{table.name}{suffix}", table.names, collected[table.name])
-
-
-def set_position(writer: Writer, model: ReadModel, suffix: str, position: int) -> None:
-    """Write a model's position, clearing its error."""
-    writer.execute(f"DELETE FROM {_POSITIONS} WHERE name = ?", [model.name + suffix])
-    writer.execute(f"INSERT INTO {_POSITIONS} VALUES (?, ?, ?, '')", [model.name + suffix, model.version, position])
-
-
-def set_error(writer: Writer, model: ReadModel, suffix: str, error: str) -> None:
-    """Keep why a model stopped."""
-    writer.execute(f"UPDATE {_POSITIONS} SET error = ? WHERE name = ?", [error, model.name + suffix])
-
-
-def drop_position(writer: Writer, model: ReadModel, suffix: str) -> None:
-    """Forget a model's position."""
-    writer.execute(f"DELETE FROM {_POSITIONS} WHERE name = ?", [model.name + suffix])
-
-
-def advance(writer: Writer, model: ReadModel, suffix: str, before: int, after: int) -> bool:
-    """Move a position from where it was read; False when another projector has moved it meanwhile."""
-    sql = f"UPDATE {_POSITIONS} SET position = ?, error = '' WHERE name = ? AND position = ?"
-    return writer.execute(sql, [after, model.name + suffix, before]) == 1
+def _behind(models: Iterable[ReadModel], states: Iterable[State], head: int) -> list[tuple[ReadModel, int]]:
+    """Return which models are to be caught up, and from where."""
+    at = {state.name: state.position for state in states if state.foreign or state.position < head}
+    return [(model, at[model.name]) for model in models if model.name in at]

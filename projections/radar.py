@@ -152,17 +152,17 @@ def _worth(store: Store, page: Sequence[Line], head: int) -> set[str]:
     lines = {line.stream: line for line in page}
     found = {line.stream for line in page if line.due_at and line.responded_at and _soon(line)}
     sql = (
-        f"SELECT stream, topic, recorded_at, state FROM ledger_events WHERE stream IN ({_marks(lines)})"
+        f"SELECT position, stream, topic, recorded_at, state FROM ledger_events WHERE stream IN ({_marks(lines)})"
         f" AND topic IN ({_marks(_ACTS + _ANSWERS)}) AND position <= ?"
     )
-    for stream, topic, recorded_at, state in store.query(sql, [*lines, *_ACTS, *_ANSWERS, head]):
+    for position, stream, topic, recorded_at, state in store.query(sql, [*lines, *_ACTS, *_ANSWERS, head]):
         line = lines[stream]
         late = line.responded_at < line.due_at <= recorded_at
         # The response is the answer of that date: it stands in the fact as the row has it.
-        if topic in _ANSWERS and late and line.responded_at.encode() in bytes(state):
+        if topic in _ANSWERS and late and line.responded_at in str(state):
             found.add(stream)
         elif topic in _UNANSWERED:
-            answered = line.responded_at and f.decode(topic, bytes(state)).occurred_at >= line.responded_at
+            answered = line.responded_at and f.decode(topic, state, position).occurred_at >= line.responded_at
             if not answered:
                 found.add(stream)
         elif topic in _ACTS:
@@ -182,7 +182,11 @@ def _cases(store: Store, streams: Sequence[str], policy: Catalogue, head: int) -
     """Yield cases folded from their streams."""
     for _stream, group in groupby(store.rows_of_streams(streams, head), key=attrgetter("stream")):
         rows = list(group)
-        facts = [fact for fact in (f.decode(row.topic, row.state) for row in rows) if isinstance(fact, f.TicketFact)]
+        facts = [
+            fact
+            for fact in (f.decode(row.topic, row.state, row.position) for row in rows)
+            if isinstance(fact, f.TicketFact)
+        ]
         recorded = [row.recorded_at for row in rows]
         clock = sla.run(facts, FAR, recorded)
         if clock is not None:

@@ -7,19 +7,20 @@ What was appended meanwhile is caught up on the new tables before the swap. `che
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain
-from typing import Any
+from typing import Any, NamedTuple
 
 from ledger.store import Store
 from projections.model import PoisonedEvent, ReadModel, Stream
-from projections.projector import (
+from projections.projector import Projector, named
+from projections.tables import (
     Collected,
-    Projector,
     collect,
+    create_indexes,
     create_tables,
     drop_position,
     empty,
-    named,
     set_error,
     set_position,
     write,
@@ -48,22 +49,49 @@ def rebuild(projector: Projector, names: Sequence[str] = (), progress: Progress 
     return errors
 
 
-def check(projector: Projector, names: Sequence[str] = (), progress: Progress | None = None) -> dict[str, str]:
-    """Build the named models again at the position of the live ones, compare row by row.
+class Compared(NamedTuple):
+    """What a check compared of one model: how many rows, at which position; `difference` is "" where all agree."""
 
-    Return the first difference (or error) of each model that differs; empty when all agree.
+    name: str
+    position: int
+    rows: int
+    difference: str
+
+
+def check(projector: Projector, names: Sequence[str] = ()) -> dict[str, str]:
+    """Compare as `compare`; return the first difference (or error) of each model that has one."""
+    return differences(compare(projector, names))
+
+
+def compare(projector: Projector, names: Sequence[str] = (), progress: Progress | None = None) -> list[Compared]:
+    """Build the named models again at the position of the live ones, compare row by row; tell of each model.
+
+    A model that has seen nothing of a log that holds something, or was made from another log, agrees with nothing.
     """
     projector.prepare()
-    found: dict[str, str] = {}
+    found: list[Compared] = []
     with projector.exclusive(wait=10.0):
-        for model in named(names):
-            position = projector.position(model.name) or 0
-            errors = _build(projector, [model], _CHECK, position, progress)
-            difference = errors.get(model.name) or _difference(projector.read, model)
-            if difference:
-                found[model.name] = difference
+        for number, model in enumerate(named(names)):
+            told = progress and partial(_told_from, progress, number * projector.store.last_position())
+            state = next(state for state in projector.states() if state.name == model.name)
+            if state.foreign or not state.whole:
+                cause = "made from another log than this" if state.foreign else f"nothing compared: {state.lag} behind"
+                found.append(Compared(model.name, state.position, 0, cause))
+                continue
+            errors = _build(projector, [model], _CHECK, state.position, told)
+            rows, difference = _difference(projector.read, model)
+            found.append(Compared(model.name, state.position, rows, errors.get(model.name) or difference))
             _discard(projector.read, model, _CHECK, "")
     return found
+
+
+def _told_from(progress: Progress, start: int, done: int) -> None:
+    progress(start + done)
+
+
+def differences(compared: Sequence[Compared]) -> dict[str, str]:
+    """Return the first difference (or error) of each model that has one."""
+    return {one.name: one.difference for one in compared if one.difference}
 
 
 def _build(
@@ -73,7 +101,8 @@ def _build(
     for model in models:
         with read.transaction() as writer:
             create_tables(writer, model, suffix)
-            set_position(writer, model, suffix, 0)
+            set_position(writer, model, suffix, 0, mark="")
+    mark = projector.store.mark(stop)
     errors: dict[str, str] = {}
     fed = {feeds: [model for model in models if model.feeds == feeds] for feeds in {m.feeds for m in models}}
     rows, size = empty(models), 0
@@ -86,10 +115,8 @@ def _build(
     _flush(read, models, suffix, rows)
     for model in models:
         with read.transaction() as writer:
-            for table in model.tables:
-                for statement in table.create_indexes(suffix):
-                    writer.execute(statement)
-            set_position(writer, model, suffix, stop)
+            create_indexes(writer, model, suffix)
+            set_position(writer, model, suffix, stop, mark=mark)
     return errors
 
 
@@ -134,12 +161,13 @@ def _flush(read: Store, models: Sequence[ReadModel], suffix: str, rows: Collecte
 def _swap(projector: Projector, model: ReadModel) -> None:
     """Put the new tables in the place of the live ones: readers see all of it or nothing."""
     position = projector.position(model.name + _NEW) or 0
+    mark = projector.store.mark(position)
     with projector.read.transaction() as writer:
         for table in model.tables:
             writer.execute(f"DROP TABLE IF EXISTS {table.name}")
             writer.execute(f"ALTER TABLE {table.name}{_NEW} RENAME TO {table.name}")
         drop_position(writer, model, _NEW)
-        set_position(writer, model, "", position)
+        set_position(writer, model, "", position, mark=mark)
 
 
 def _discard(read: Store, model: ReadModel, suffix: str, error: str) -> None:
@@ -151,8 +179,9 @@ def _discard(read: Store, model: ReadModel, suffix: str, error: str) -> None:
             set_error(writer, model, "", error)
 
 
-def _difference(read: Store, model: ReadModel) -> str:
-    """Return the first difference between the live tables and those just built, "" when there is none."""
+def _difference(read: Store, model: ReadModel) -> tuple[int, str]:
+    """Return how many live rows were compared, and the first difference from those just built ("" for none)."""
+    compared = 0
     for table in model.tables:
         columns = ", ".join(table.names)
         order = ", ".join(table.names)
@@ -160,8 +189,9 @@ def _difference(read: Store, model: ReadModel) -> str:
         built = read.stream_query(f"SELECT {columns} FROM {table.name}{_CHECK} ORDER BY {order}", [], 2000)
         for number, (a, b) in enumerate(_pairs(live, built), 1):
             if a != b:
-                return _describe(table.name, table.names, number, a, b)
-    return ""
+                return compared, _describe(table.name, table.names, number, a, b)
+            compared += 1
+    return compared, ""
 
 
 def _pairs(left: Any, right: Any) -> Any:

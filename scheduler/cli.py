@@ -12,8 +12,9 @@ import click
 
 from ledger.application import Ledger
 from ledger.cli_group import Commands
-from ledger.cli_show import progress_bar, show_record
+from ledger.cli_show import show_record
 from ledger.errors import Refused
+from ledger.progress import long_work
 from ledger.rules.instants import parse_instant, show, to_iso
 from projections.cli import projector_of
 from scheduler import jobs
@@ -43,7 +44,7 @@ def once(ctx: click.Context, at: str | None, names: Sequence[str], as_json: bool
         now = _instant(ledger, at)
         outcomes = []
         for name in chosen:
-            with progress_bar(None) as tick:
+            with long_work("work_jobs") as tick:
                 outcomes.append(jobs.run(name, ledger, projector, now=now, progress=tick))
         answer: dict[str, Any] = {
             "at": show(now, ledger.catalogue.zone),

@@ -18,8 +18,9 @@ from ledger.rules.instants import to_iso
 from ledger.rules.subscriptions import local_day
 from ledger.store import open_store
 from projections.billing import _local_month
-from projections.projector import MODELS, Projector, advance
+from projections.projector import MODELS, Projector
 from projections.rebuild import check, rebuild
+from projections.tables import advance
 from tests.given import FERRETERIA, PANADERIA, Desk
 from tests.test_laws import History, drawn, play
 
@@ -188,8 +189,10 @@ def test_a_position_moves_only_from_where_it_was_read(desk: Desk, projector: Pro
     projector.catch_up()
     model, head = MODELS["balances"], desk.position
     with projector.read.transaction() as writer:
-        assert not advance(writer, model, "", head - 1, head + 5)
-        assert advance(writer, model, "", head, head)
+        mark = projector.store.mark(head)
+        assert not advance(writer, model, "", (head - 1, mark), (head + 5, mark))
+        assert not advance(writer, model, "", (head, "of another log"), (head, mark))
+        assert advance(writer, model, "", (head, mark), (head, mark))
 
 
 POISON = {

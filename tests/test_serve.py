@@ -313,7 +313,7 @@ def test_a_database_that_is_not_migrated_or_newer_is_not_served(sqlite_url: str)
 
 
 def test_a_locked_file_is_unavailable_and_nothing_is_written(local: Office, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ledger.store.sqlite._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.store.connections._BUSY_SECONDS", 0.2)
     holder = sqlite3.connect(local.url.removeprefix("sqlite:///"), isolation_level=None)
     holder.execute("BEGIN IMMEDIATE")
     refused = local.post("/v1/accounts", {"account": "C-1", "name": "x"})

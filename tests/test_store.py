@@ -190,7 +190,7 @@ def test_a_database_that_cannot_serve_says_why(store_url: str, tmp_path: Path) -
 
 
 def test_a_locked_file_is_a_clear_refusal(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ledger.store.sqlite._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.store.connections._BUSY_SECONDS", 0.2)
     store = open_store(sqlite_url)
     store.migrate()
     other = sqlite3.connect(sqlite_url.removeprefix("sqlite:///"), isolation_level=None)

@@ -22,14 +22,16 @@ FACTS: dict[str, type[Fact]] = {cls.TOPIC: cls for cls in _leaves(Fact)}
 _DECODERS: dict[str, Callable[[bytes], Fact]] = {
     topic: msgspec.json.Decoder(cls).decode for topic, cls in FACTS.items() if cls.VERSION == 1
 }
+_BYTES = {bytes}
 _encode = msgspec.json.Encoder().encode
 
 
 class UnknownFact(Unavailable):
-    """A stored row whose topic or content this version cannot read; names the topic and the cause."""
+    """A stored row whose topic or content this version cannot read; names its position, topic and the cause."""
 
-    def __init__(self, topic: str, cause: Exception) -> None:
-        super().__init__("unreadable_event", topic=topic, detail=str(cause) or type(cause).__name__)
+    def __init__(self, topic: str, cause: Exception, position: int) -> None:
+        detail = str(cause) or type(cause).__name__
+        super().__init__("unreadable_event", topic=topic, position=position, detail=detail)
 
 
 def encode(fact: Fact) -> bytes:
@@ -39,25 +41,29 @@ def encode(fact: Fact) -> bytes:
     return _encode({**msgspec.to_builtins(fact), "class_version": fact.VERSION})
 
 
-def decode(topic: str, state: bytes) -> Fact:
-    """Return the typed fact of a stored row, upcast where it is of an older version.
+def decode(topic: str, state: bytes, position: int = 0) -> Fact:
+    """Return the typed fact of the stored row at `position`, upcast where it is of an older version.
 
     Raises UnknownFact for a topic or content that this version does not know.
     """
     try:
+        if type(state) is not bytes:  # a hand or a tool has made text of it: what else it made, nobody knows
+            raise ValueError(f"{type(state).__name__} instead of bytes")
         fast = _DECODERS.get(topic)
         return fast(state) if fast is not None else _upcast(FACTS[topic], state)
     except (msgspec.MsgspecError, KeyError, ValueError) as error:
-        raise UnknownFact(topic, error) from error
+        raise UnknownFact(topic, error, position) from error
 
 
 def decode_all(rows: Sequence[tuple[Any, ...]]) -> list[Fact]:
     """Return the typed facts of rows of the log (columns as in `ledger.store.Row`): `decode`, in one sweep."""
     decoders = _DECODERS
     try:
-        return [decoders[row[3]](row[5]) for row in rows]
+        if {type(row[5]) for row in rows} <= _BYTES:
+            return [decoders[row[3]](row[5]) for row in rows]
     except (msgspec.MsgspecError, KeyError, ValueError):  # one to upcast, or one that cannot be read
-        return [decode(row[3], row[5]) for row in rows]
+        pass
+    return [decode(row[3], row[5], row[0]) for row in rows]
 
 
 def _upcast(cls: type[Fact], state: bytes) -> Fact:

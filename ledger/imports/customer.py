@@ -93,7 +93,7 @@ class Customer:
     def _load(self, rows: Iterable[Row]) -> None:
         own: list[Recorded] = []
         for row in rows:
-            fact = f.decode(row.topic, row.state)
+            fact = f.decode(row.topic, row.state, row.position)
             if not isinstance(fact, f.TicketFact):
                 own.append(Recorded(row.stream, row.version, fact, row.recorded_at, row.position))
                 continue

@@ -51,5 +51,5 @@ def open_read_store(store: Store) -> Store:
     if store.dialect == "sqlite":
         from ledger.store.sqlite import SqliteStore
 
-        return SqliteStore(f"{store.url.removeprefix('sqlite:///')}.read")
+        return SqliteStore(f"{store.url.removeprefix('sqlite:///')}.read", disposable=True)
     return store

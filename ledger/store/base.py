@@ -20,6 +20,7 @@ from eventsourcing.persistence import (
 )
 
 from ledger.errors import Unavailable
+from ledger.store.identity import MARK_OF_LOG, mark_of
 from ledger.store.rows import LoggedEvent, Request, Row, of_account
 from ledger.store.tables import SCHEMA_VERSION
 from ledger.store.token_table import TokenTable
@@ -91,6 +92,10 @@ class Store(ApplicationRecorder, TokenTable):
     def ensure_file(self) -> None:
         """Create the empty database of read models where it is a file of its own."""
 
+    def discard(self) -> bool:
+        """Take away a damaged database of read models that is a file of its own; return whether it was."""
+        return False
+
     @abstractmethod
     def locked(self, name: str) -> AbstractContextManager[bool]:
         """Hold a lock named `name` over all processes; yields False at once when another holds it."""
@@ -144,7 +149,7 @@ class Store(ApplicationRecorder, TokenTable):
         lte: int | None = None,
         desc: bool = False,
         limit: int | None = None,
-    ) -> Sequence[StoredEvent]:
+    ) -> Sequence[LoggedEvent]:
         """Return a stream's rows in order of version."""
         sql = f"SELECT {_COLUMNS} FROM ledger_events WHERE stream = ? AND version > ?"
         params: list[Any] = [originator_id, gt or 0]
@@ -155,7 +160,7 @@ class Store(ApplicationRecorder, TokenTable):
         if limit is not None:
             sql += " LIMIT ?"
             params.append(limit)
-        return [LoggedEvent(r[1], r[2], r[3], bytes(r[5]), r[0], r[4]) for r in self.query(sql, params)]
+        return [LoggedEvent(r[1], r[2], r[3], r[5], r[0], r[4]) for r in self.query(sql, params)]
 
     def select_notifications(
         self,
@@ -228,11 +233,18 @@ class Store(ApplicationRecorder, TokenTable):
         return self.stream_query(sql + " ORDER BY stream, version", params, size)
 
     def _rows(self, sql: str, params: Sequence[Any]) -> list[Row]:
-        return [Row(row[0], row[1], row[2], row[3], row[4], bytes(row[5])) for row in self.query(sql, params)]
+        return [Row(*row) for row in self.query(sql, params)]
 
     def last_position(self) -> int:
         """Return the position of the newest row, 0 for an empty log."""
         return int(self.query("SELECT coalesce(max(position), 0) FROM ledger_events")[0][0])
+
+    def mark(self, position: int) -> str:
+        """Return a hash that this log has at `position` and no other: not one restored, cut off, or gone on since.
+
+        "" where the log has no row at `position`. It costs one look at a few rows.
+        """
+        return mark_of(position, self.query(MARK_OF_LOG, [position])) if position else ""
 
     def last_recorded_at(self) -> str:
         """Return when the newest row was recorded, "" for an empty log."""

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 
 from ledger.store.base import Store
-from ledger.store.files import try_lock
+from ledger.store.files import OWNER_ONLY, try_lock
 
 _LOCK = 7_239_462  # beside the store's own locks
 # A peer that vanished with its machine is noticed by either side within nine seconds.
@@ -62,7 +62,7 @@ class _ByFile(Leadership):
         if self.holds():
             return True
         self.leave()
-        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+        handle = os.open(self._path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
         if not try_lock(handle):
             os.close(handle)
             return False

@@ -41,7 +41,7 @@ class FactMapper(Mapper[str]):
         return Recorded(
             cast(str, row.originator_id),
             row.originator_version,
-            facts.decode(row.topic, row.state),
+            facts.decode(row.topic, row.state, getattr(row, "position", 0)),
             getattr(row, "recorded_at", ""),
             getattr(row, "position", 0),
         )

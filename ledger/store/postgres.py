@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 
 from ledger.errors import Unavailable
 from ledger.store.base import Store, Writer, chunks
+from ledger.store.identity import NAME_LOG, new_log_id
 from ledger.store.rows import NEXT, Request
 from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
@@ -182,8 +183,9 @@ class PostgresStore(Store):
                 connection.execute(_APPEND_FUNCTION)
                 update = "UPDATE ledger_meta SET value = %s WHERE name = 'schema_version'"
                 connection.execute(update, [str(SCHEMA_VERSION)])
+            named = connection.execute(NAME_LOG.replace("?", "%s"), [new_log_id()]).rowcount
         self.check()
-        return found < SCHEMA_VERSION
+        return found < SCHEMA_VERSION or named > 0
 
     def warnings(self) -> list[str]:
         return []

@@ -17,13 +17,16 @@ from typing import Any
 from eventsourcing.persistence import IntegrityError, StoredEvent
 
 from ledger.errors import Unavailable
+from ledger.store import files
 from ledger.store.base import Store, Writer
+from ledger.store.connections import Connections, connect
 from ledger.store.files import exclusive
+from ledger.store.identity import NAME_LOG, new_log_id
 from ledger.store.rows import NEXT, Request
 from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 
-_BUSY_SECONDS = 10.0
 _WAL_RESET_FIXED = (3, 51, 3)
+_DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
 _INSERT = "INSERT INTO ledger_events (stream, version, topic, account, recorded_at, state) VALUES (?, ?, ?, ?, ?, ?)"
 # The stamp in the same statement: one less, in what every command waits for.
 _INSERT_ONE = (
@@ -36,57 +39,88 @@ _REQUEST = "INSERT INTO ledger_requests (key, fields, outcome, position) VALUES 
 
 
 class SqliteStore(Store):
-    """A file on this machine; readers never block the writer."""
+    """A file on this machine; readers never block the writer.
+
+    A `disposable` one holds nothing that cannot be made anew: what is wrong with it is `read_models_damaged`.
+    """
 
     dialect = "sqlite"
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, disposable: bool = False) -> None:
         self.path = Path(path)
         self.url = f"sqlite:///{path}"
-        self._local = threading.local()
+        self.disposable = disposable
+        self._connections = Connections(self.path)
         self._write_lock = threading.Lock()
-        self._all: list[sqlite3.Connection] = []
         self._pid = os.getpid()
 
     # --- connections ------------------------------------------------------------------------------------
 
-    def _connection(self) -> sqlite3.Connection:
-        pid = os.getpid()
-        if self._pid != pid:  # a forked child must not touch its parent's connections or locks
-            self._pid, self._all, self._write_lock = pid, [], threading.Lock()
-            self._local = threading.local()
-        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = self._local.connection = self._connect(create=False)
-            self._all.append(connection)
-        return connection
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        """Turn SQLite's errors into the library's conflict or into Unavailable with a code."""
+        try:
+            yield
+        except sqlite3.IntegrityError as error:
+            raise IntegrityError(str(error)) from error
+        except sqlite3.DatabaseError as error:
+            failed = self._failed(error)
+            if failed.code not in ("database_locked", "not_migrated"):
+                self._connections.give_up()  # what they know of the file may be wrong by now
+            raise failed from error
 
-    def _connect(self, *, create: bool) -> sqlite3.Connection:
-        if not create and not self.path.exists():
-            raise Unavailable("database_missing", path=str(self.path))
-        with _translated(self.path):
-            connection = sqlite3.connect(
-                self.path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            connection.execute("PRAGMA synchronous = FULL")
-            connection.execute("PRAGMA cache_size = -16384")
-        return connection
+    def _failed(self, error: sqlite3.DatabaseError) -> Unavailable:
+        message, path = str(error), str(self.path)
+        kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if kind in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return Unavailable("database_locked", path=path)
+        if kind == sqlite3.SQLITE_READONLY:
+            return Unavailable("database_read_only", path=path)
+        unknown = "no such table" in message or "no such column" in message
+        if self.disposable and (unknown or kind in _DAMAGED):
+            return Unavailable("read_models_damaged")
+        if unknown:
+            return Unavailable("not_migrated")
+        if kind == sqlite3.SQLITE_FULL:
+            return Unavailable("database_full", path=path)
+        return Unavailable("database_failed", path=path, detail=message)
+
+    def _connect(self) -> sqlite3.Connection:
+        """Return a connection beside those of the threads."""
+        try:
+            self._connections.file()
+        except Unavailable:
+            raise self._gone() from None
+        with self._translated():
+            return connect(self.path)
+
+    def _gone(self) -> Unavailable:
+        return Unavailable("read_models_damaged" if self.disposable else "database_missing", path=str(self.path))
+
+    @contextmanager
+    def _held(self) -> Iterator[sqlite3.Connection]:
+        with self._translated():
+            try:
+                held = self._connections.take()
+            except Unavailable:
+                raise self._gone() from None
+            try:
+                yield held.connection
+            finally:
+                self._connections.release(held)
 
     def close(self) -> None:
-        if self._pid == os.getpid():
-            for connection in self._all:
-                connection.close()
-        self._all, self._local = [], threading.local()
+        self._connections.close()
 
     # --- reading ------------------------------------------------------------------------------------------
 
     def query(self, sql: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        with _translated(self.path):
-            return self._connection().execute(sql, params).fetchall()
+        with self._held() as connection:
+            return connection.execute(sql, params).fetchall()
 
     def stream_query(self, sql: str, params: Sequence[Any], size: int) -> Iterator[list[tuple[Any, ...]]]:
-        connection = self._connect(create=False)  # its own: the snapshot stays open while others read
-        with contextlib.closing(connection), _translated(self.path):
+        connection = self._connect()  # its own: the snapshot stays open while others read
+        with contextlib.closing(connection), self._translated():
             cursor = connection.execute(sql, params)
             while rows := cursor.fetchmany(size):
                 yield rows
@@ -96,8 +130,9 @@ class SqliteStore(Store):
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
         """Yield this thread's connection inside BEGIN IMMEDIATE; one writer of this process at a time."""
-        connection = self._connection()
-        with self._write_lock, _translated(self.path):
+        if self._pid != os.getpid():  # a forked child must not wait for its parent's lock
+            self._pid, self._write_lock = os.getpid(), threading.Lock()
+        with self._held() as connection, self._write_lock:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -145,9 +180,10 @@ class SqliteStore(Store):
         return int(self.meta("schema_version") or 0) if names else 0
 
     def migrate(self, *, test_clock: bool = False) -> bool:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        connection = self._connect(create=True)
-        with contextlib.closing(connection), _translated(self.path):
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._create()
+        connection = self._connect()
+        with contextlib.closing(connection), self._translated():
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("BEGIN IMMEDIATE")
             exists = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'ledger_meta'").fetchone()
@@ -163,18 +199,45 @@ class SqliteStore(Store):
                     connection.execute(statement)
                 update = "UPDATE ledger_meta SET value = ? WHERE name = 'schema_version'"
                 connection.execute(update, [str(SCHEMA_VERSION)])
+            named = connection.execute(NAME_LOG, [new_log_id()]).rowcount
             connection.execute("COMMIT")
         self.check()
-        return int(found) < SCHEMA_VERSION
+        tightened = files.tighten(self.path)
+        return int(found) < SCHEMA_VERSION or named > 0 or tightened
 
     def ensure_file(self) -> None:
         if not self.path.exists():
-            connection = self._connect(create=True)
-            with contextlib.closing(connection), _translated(self.path):
+            self._create()
+            with contextlib.closing(self._connect()) as connection, self._translated():
                 connection.execute("PRAGMA journal_mode = WAL")
 
+    def _create(self) -> None:
+        """Make the file empty where there is none: for its owner alone, which SQLite hands on to what it adds."""
+        try:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, files.OWNER_ONLY))
+        except OSError as error:
+            why = error.strerror or str(error)
+            raise Unavailable("database_failed", path=str(self.path), detail=why) from error
+
+    def discard(self) -> bool:
+        """Take a disposable file away unless it is sound; return whether it was. Nobody else may be at it."""
+        if self.path.exists() and self._is_sound():
+            return False
+        for name in files.belonging(self.path):
+            name.unlink(missing_ok=True)
+        self._connections.give_up()
+        return True
+
+    def _is_sound(self) -> bool:
+        try:
+            with contextlib.closing(self._connect()) as connection:
+                return list(connection.execute("PRAGMA integrity_check(1)")) == [("ok",)]
+        except (sqlite3.DatabaseError, Unavailable):
+            return False
+
     def warnings(self) -> list[str]:
-        return ["sqlite_wal_reset"] if sqlite3.sqlite_version_info < _WAL_RESET_FIXED else []
+        old = ["sqlite_wal_reset"] if sqlite3.sqlite_version_info < _WAL_RESET_FIXED else []
+        return old + files.warnings(self.path)
 
 
 def _insert_many(connection: sqlite3.Connection, rows: list[list[Any]]) -> int:
@@ -202,26 +265,6 @@ class _SqliteWriter:
     def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
         marks = ",".join("?" * len(columns))
         self._connection.executemany(f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})", rows)
-
-
-@contextmanager
-def _translated(path: Path) -> Iterator[None]:
-    """Turn SQLite's errors into the library's conflict or into Unavailable with a code."""
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        raise IntegrityError(str(error)) from error
-    except sqlite3.OperationalError as error:
-        message = str(error)
-        if "locked" in message or "busy" in message:
-            raise Unavailable("database_locked", path=str(path)) from error
-        if "readonly" in message:
-            raise Unavailable("database_read_only", path=str(path)) from error
-        if "no such table" in message or "no such column" in message:
-            raise Unavailable("not_migrated") from error
-        raise Unavailable("database_failed", path=str(path), detail=message) from error
-    except sqlite3.DatabaseError as error:
-        raise Unavailable("database_failed", path=str(path), detail=str(error)) from error
 
 
 _SCHEMA = (
