@@ -168,7 +168,10 @@ def test_projections_rebuild_check_and_report(cli: Cli) -> None:
     assert [s["projection"] for s in states] == ["balances", "billing", "declines", "notices", "queue", "tickets"]
     assert all(s["lag"] == 0 for s in states)
     assert cli("projections", "rebuild").exit_code == 0
-    assert answer(cli("projections", "rebuild", "--check", "--json")) == {"ok": True, "differences": {}}
+    checked = answer(cli("projections", "rebuild", "--check", "--json"))
+    assert (checked["ok"], checked["differences"]) == (True, {})
+    assert {one["position"] for one in checked["compared"]} == {checked["position"]}
+    assert {one["projection"] for one in checked["compared"] if one["rows"]} >= {"balances", "billing", "tickets"}
     rows = answer(cli("sla", "report", "--json"))["rows"]
     counts = {"level": "basic", "priority": "low", "total": 1, "met": 0, "breached": 0, "open": 1, "excluded": 0}
     assert [{name: row[name] for name in counts} for row in rows] == [counts]
