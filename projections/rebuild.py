@@ -75,7 +75,11 @@ def compare(projector: Projector, names: Sequence[str] = (), progress: Progress 
             told = progress and partial(_told_from, progress, number * projector.store.last_position())
             state = next(state for state in projector.states() if state.name == model.name)
             if state.foreign or (state.lag and not state.position):
-                cause = "made from another log than this" if state.foreign else "it has seen nothing of the log: nothing was compared"
+                cause = (
+                    "made from another log than this"
+                    if state.foreign
+                    else "it has seen nothing of the log: nothing was compared"
+                )
                 found.append(Compared(model.name, state.position, 0, cause))
                 continue
             errors = _build(projector, [model], _CHECK, state.position, told)
