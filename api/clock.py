@@ -13,6 +13,7 @@ from api.context import services
 from api.operations import LedgerBlueprint, Operation, View, given
 from api.responses import as_json, conditional
 from ledger.apply import clock_shown, move_clock
+from ledger.command import AUDITORS
 from ledger.errors import Malformed
 from ledger.fields import Field, Instant, Kind
 from ledger.rules.durations import PATTERN, parse_span
@@ -51,7 +52,7 @@ def _add(blp: LedgerBlueprint, name: str, method: str, fields: tuple[Field, ...]
         method=method,
         path="/clock",
         fields=fields,
-        roles=_OPERATORS,
+        roles=_OPERATORS | AUDITORS if method == "GET" else _OPERATORS,
         tag="clock",
         answer=name,
         summary=text(f"http_{name}", "en"),

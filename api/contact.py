@@ -11,7 +11,7 @@ from api.operations import LedgerBlueprint, Operation, View, given
 from api.responses import as_json, conditional
 from ledger import contacts
 from ledger.cli_contacts import contact_shown
-from ledger.commands import MONEY
+from ledger.command import AUDITORS, MONEY
 from ledger.fields import Field, Id, Text
 from ledger.texts import text
 
@@ -36,7 +36,7 @@ def _add(blp: LedgerBlueprint, name: str, method: str, fields: tuple[Field, ...]
         method=method,
         path="/accounts/{account}/contact",
         fields=(_ACCOUNT, *fields),
-        roles=MONEY,
+        roles=MONEY | AUDITORS if method == "GET" else MONEY,
         tag="accounts",
         answer="contact_forget" if method == "DELETE" else "contact",
         summary=text(f"http_{name}", "en"),

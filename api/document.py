@@ -15,6 +15,7 @@ from typing import Any
 from api import gateway
 from api.operations import Operation
 from api.shapes import shapes
+from api.sight import ROLES, answer_for, told
 from api.vocabulary import KEY
 from ledger.commands import NEED_REASON
 from ledger.texts import table, text
@@ -24,6 +25,8 @@ Node = dict[str, Any]
 _ABOUT = """The same commands and questions as on the command line, over HTTP.
 
 - **Who**: a bearer token with one role; `supportledger token create --role agent`.
+- **Roles**: `x-roles` names who may call an operation; what a role may not see is left out of its answers, and
+  `x-kept-from` beside a member names those roles. Auditors read everything and change nothing.
 - **Refused**: problem details (RFC 9457) with a stable `code`; `detail` follows Accept-Language (Spanish, English).
 - **Again**: `Idempotency-Key` on every command; the same key and body give the first answer again.
 - **Read your writes**: a command answers `position`; give it as `min_position` to whatever you read next.
@@ -88,6 +91,8 @@ def complete(document: Node, operations: Iterable[Operation]) -> Node:
     document["info"]["description"] = _ABOUT
     document["tags"] = [{"name": name, "description": words} for name, words in _TAGS.items()]
     for made in operations:
+        name = _answer_name(made.answer)
+        schemas[name] = answer_for(made, schemas[name])
         _complete(document["paths"][f"/v1{made.path}"], made, schemas)
     document["paths"] |= _probes() | gateway.paths()
     return document
@@ -105,6 +110,8 @@ def _complete(path: Node, made: Operation, schemas: Node) -> None:
     for parameter in path.get("parameters", ()):
         parameter["schema"] = kinds[parameter["name"]].schema()
     node = path[made.method.lower()]
+    node[ROLES] = sorted(made.roles)
+    node["description"] = told(made, schemas[_answer_name(made.answer)])
     if made.logged:
         header = "PositionAtLeast" if made.asks else "IdempotencyKey"
         node.setdefault("parameters", []).append({"$ref": f"#/components/parameters/{header}"})

@@ -45,7 +45,7 @@ def status_of(error: LedgerError) -> int:
         return 422
     if isinstance(error, Unavailable):
         return 503
-    if error.code in ("role_not_allowed", "not_your_case"):
+    if error.code in ("role_not_allowed", "role_not_with", "not_your_case", "paid_by_card"):
         return 403
     return 409 if isinstance(error, (Conflict, Refused)) else 500
 

@@ -12,11 +12,11 @@ from urllib.parse import urlencode
 import msgspec
 from flask import Response, request
 
-from api.context import fresh, services
+from api.context import caller, fresh, services
 from api.operations import LedgerBlueprint, Operation
 from api.responses import MOST_POSITION, conditional, wanted_position
 from api.vocabulary import MIN_POSITION
-from ledger.commands import CLERKS, MONEY
+from ledger.command import AUDITORS, CLERKS, MONEY
 from ledger.documents import closings
 from ledger.errors import Malformed
 from ledger.fields import Field, Id, Month, Text, Whole
@@ -25,6 +25,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Store
 from ledger.texts import text
+from ledger.visibility import shown
 from projections import balances, billing, declines, tickets
 
 _DEFAULT_LIMIT = 50
@@ -54,7 +55,7 @@ class Listing:
     key: str
     query: Query
     filters: tuple[Field, ...] = field(default=())
-    roles: frozenset[str] = CLERKS
+    roles: frozenset[str] = CLERKS | AUDITORS
 
     def following(self, row: dict[str, Any]) -> str:
         """Return the cursor of the page behind `row`."""
@@ -79,7 +80,14 @@ def blueprint() -> LedgerBlueprint:
         Listing("accounts", "balances", "account", _accounts),
         Listing("tickets", "tickets", "ticket", _tickets, (_ACCOUNT,)),
         Listing("declines", "declines", "position", _declines, (_ACCOUNT,)),
-        Listing("billing-entries", "billing", "position", _entries, (_ACCOUNT, Field("month", Month(), False)), MONEY),
+        Listing(
+            "billing-entries",
+            "billing",
+            "position",
+            _entries,
+            (_ACCOUNT, Field("month", Month(), False)),
+            MONEY | AUDITORS,
+        ),
     ):
         _add(blp, listing)
     return blp
@@ -92,7 +100,10 @@ def _accounts(read: Store, values: dict[str, Any], after: Any, limit: int) -> Ro
 
 
 def _tickets(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
-    return tickets.tickets(read, account=values.get("account") or "", after=after, limit=limit)
+    account, who = values.get("account") or "", caller()
+    # An agent serves any customer, and looks over their own cases: not over everybody's.
+    holder = who.by if who.role == "agent" and not account else ""
+    return tickets.tickets(read, account=account, holder=holder, after=after, limit=limit)
 
 
 def _declines(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
@@ -116,7 +127,7 @@ def _add(blp: LedgerBlueprint, listing: Listing) -> None:
 
         rows = once_more(found)
         following = listing.following(rows[limit - 1]) if len(rows) > limit else None
-        items = [_shown(row) for row in rows[:limit]]
+        items = [shown(identifier, _shown(row), caller()) for row in rows[:limit]]
         facts = [{k: v for k, v in item.items() if k != "at"} for item in items]
         response = conditional({"items": items, "next": following}, [facts, following])
         if following is not None:

@@ -14,6 +14,7 @@ from flask_smorest import Blueprint
 from api.context import caller
 from api.schemas import StrictParser, schema
 from ledger.application import Caller
+from ledger.command import Only
 from ledger.errors import Refused
 from ledger.fields import Field
 
@@ -28,6 +29,7 @@ class Operation:
 
     `tag` groups it, `answer` names the schema of its answer (`shapes.py`), `summary` says in English what it does.
     `logged`: it is about the log, so that a key or a position may go with it.
+    `only` narrows what some roles may ask.
     """
 
     id: str
@@ -41,6 +43,7 @@ class Operation:
     summary: str
     status: int = 200
     logged: bool = True
+    only: tuple[Only, ...] = ()
 
     @property
     def in_path(self) -> tuple[str, ...]:

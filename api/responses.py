@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 from flask import Response, request
 
+from api.context import caller
 from ledger.errors import Malformed
 
 MOST_POSITION = 2**53
@@ -26,13 +27,16 @@ def conditional(answer: Any, facts: Any = None) -> Response:
     has from a moment ago still answers it. The tag is of both, so other bytes have another tag.
     """
     body = msgspec.json.encode(answer)
-    tag = core = _digest(body if facts is None else msgspec.json.encode(facts))
+    # Two roles are told different things: neither's tag answers the other's question.
+    role = caller().role.encode()
+    tag = core = _digest(role + b" " + (body if facts is None else msgspec.json.encode(facts)))
     if facts is not None:
         tag = f"{core}-{zlib.crc32(body):08x}"
     asked = request.if_none_match
     held = tag if asked.star_tag else next((t for t in asked.as_set(True) if t.partition("-")[0] == core), None)
     response = Response(body, mimetype="application/json") if held is None else Response(status=304)
     response.set_etag(held or tag)
+    response.vary.add("Authorization")
     return response
 
 

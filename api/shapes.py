@@ -23,6 +23,7 @@ _PLAN: dict[str, str | Schema] = {
     "ends_on": "date?",
     "charge?": "text",
 }
+_STANDING: Schema = {"type": "string", "enum": ["up_to_date", "pending"]}
 _COUNTS: dict[str, str | Schema] = dict.fromkeys(("granted", "used", "expired", "voided", "remaining"), "whole")
 _NET: dict[str, str | Schema] = {"gross": "money", "net": "money", "tax": "money"}
 _CHARGE = record(id="text", **_NET, currency="text", due_on="date")
@@ -83,6 +84,7 @@ _QUESTIONS: dict[str, Schema] = {
         opened_at="instant",
         at="instant",
         **_PLAN,
+        standing=_STANDING,
         remaining="whole",
     ),
     "balance": record(account="text", at="instant", **_PLAN, **_COUNTS, grants=many(_GRANT), not_yet_recorded="whole"),
@@ -110,6 +112,7 @@ _QUESTIONS: dict[str, Schema] = {
         account="text",
         at="instant",
         currency="text",
+        standing=_STANDING,
         **dict.fromkeys(_SUMS, "money"),
         charges=many(
             record(

@@ -51,6 +51,7 @@ def _add_command(blp: LedgerBlueprint, command: Command) -> None:
         tag=_tag(command.path),
         answer=command.name,
         summary=text(f"do_{command.name}", "en"),
+        only=command.only,
         status=201 if command.name in _CREATES else 200,
     )
 
@@ -108,14 +109,13 @@ def _add_question(blp: LedgerBlueprint, question: Question) -> None:
         tag=_tag(question.path),
         answer=question.name,
         summary=text(f"ask_{question.name}", "en"),
+        only=question.only,
     )
 
     def view(values: dict[str, Any], **path: str) -> Response:
         _reached(values.pop("min_position", None))
         asked = given(values) | path
-        if question.own and caller().role == "agent":
-            asked[question.own] = caller().by
-        answer = services().ledger.ask(question.name, asked)
+        answer = services().ledger.ask(question.name, asked, caller=caller())
         if "at" in answer and "at" not in asked:
             return conditional(answer, {name: value for name, value in answer.items() if name != "at"})
         return conditional(answer)

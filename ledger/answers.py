@@ -14,7 +14,7 @@ from ledger.rules.charges import Charge
 from ledger.rules.grants import Grant
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
-from ledger.rules.subscriptions import FAR, Subscription
+from ledger.rules.subscriptions import FAR, Subscription, local_day
 from ledger.rules.sums import charge_money, sums
 
 Answer = dict[str, Any]
@@ -61,8 +61,16 @@ def account(book: Book, at: str) -> Answer:
         "opened_at": show(opening.occurred_at, opening.zone),
         "at": show(at, opening.zone),
         **_plan(book, subscription_shown(book)),
+        "standing": standing(book, at),
         "remaining": sum(g.remaining for g in book.grants.values()),
     }
+
+
+def standing(book: Book, at: str) -> str:
+    """Return whether the customer is `up_to_date` (al día), or something is `pending`: due by `at` and not paid."""
+    today = local_day(at, book.zone).isoformat()
+    owes = any(c.due > 0 and c.due_on <= today for c in book.charges.values() if not c.voided_at)
+    return "pending" if owes else "up_to_date"
 
 
 def _account(book: Book) -> str:
@@ -161,6 +169,7 @@ def billing(book: Book, at: str) -> Answer:
         "account": _account(book),
         "at": show(at, book.zone),
         "currency": book.currency,
+        "standing": standing(book, at),
         **{name: show_amount(amount) for name, amount in sums(book).items()},
         "charges": [charge(c, book) for c in book.charges.values()],
         "refund_debts": [_debt(debt, book) for debt in book.debts.values()],

@@ -32,6 +32,7 @@ from ledger.account import Account, Accounts, Asked, account_stream
 from ledger.cashier import AT_ONCE, Cashier
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
+from ledger.command import MONEY, permit, permit_values
 from ledger.commands import COMMANDS
 from ledger.dating import Caller, check_dates, fingerprint
 from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
@@ -42,6 +43,7 @@ from ledger.recording import RETRY_SECONDS, Entry, pause
 from ledger.rules import instants
 from ledger.rules.subscriptions import FAR, local_day
 from ledger.store import FactMapper, Request, Store
+from ledger.visibility import shown, told_to
 
 __all__ = ["Caller", "Ledger"]
 
@@ -105,13 +107,20 @@ class Ledger(Cashier):
 
         `given` are raw JSON values; `at` is a canonical instant (default: the ledger's now). Raises Malformed,
         NotFound, Refused, Conflict or Unavailable. A decline is an answer (`ok` false, with `code`).
+        Both tell only what the caller's role may see.
         """
+        with told_to(caller):
+            return shown(name, self._execute(name, given, caller, at, reason, key), caller)
+
+    def _execute(
+        self, name: str, given: Mapping[str, Any], caller: Caller, at: str | None, reason: str, key: str
+    ) -> Answer:
         command = COMMANDS.get(name)
         if command is None:
             raise Malformed("do", name, "remedy_choice", words=", ".join(COMMANDS))
         values = parse_fields(given, command.fields)
-        if caller.role not in command.roles:
-            raise Refused("role_not_allowed", role=caller.role, command=name, roles=", ".join(sorted(command.roles)))
+        permit(command, caller.role)
+        permit_values(command, values, caller.role)
         wanted = fingerprint(name, given, at, reason, caller)
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
@@ -123,7 +132,7 @@ class Ledger(Cashier):
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
                 answer = self._run(name, values, asked, request)
-                return self._at_once(name, values, answer, now, key)
+                return self._at_once(name, values, answer, asked, key)
             except (IntegrityError, NotFound, Refused, Conflict) as lost:
                 # The same request may have won between our look at its key and the decision: its answer is ours.
                 if key and (replayed := self._replayed(key, wanted)) is not None:
@@ -135,9 +144,13 @@ class Ledger(Cashier):
                     raise Unavailable("too_busy") from lost
                 pause()
 
-    def _at_once(self, name: str, values: Answer, answer: Answer, now: str, key: str) -> Answer:
-        """Ask the gateway where the command calls for it; the answer kept under its key is completed."""
-        if name not in AT_ONCE or not answer.get("ok"):
+    def _at_once(self, name: str, values: Answer, answer: Answer, asked: Asked, key: str) -> Answer:
+        """Ask the gateway where the command calls for it; the answer kept under its key is completed.
+
+        Not for those who may touch no card: it is charged when the job comes.
+        """
+        now = asked.now
+        if name not in AT_ONCE or not answer.get("ok") or asked.role not in MONEY:
             return answer
         with self.accounts.existing(values["account"]) as account:
             before = len(account.attempted)

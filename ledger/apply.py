@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 
 from ledger.application import Caller, Ledger
 from ledger.card_numbers import masked_start
-from ledger.commands import COMMANDS, COMMON, QUESTIONS
+from ledger.commands import ASKER, COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.fields import Instant, parse_fields
 from ledger.rules.durations import add_span, is_span, parse_span
@@ -107,7 +107,9 @@ def _run(ledger: Ledger, data: Answer, default_by: str) -> Answer:
     if not isinstance(name, str) or name not in known:
         raise Malformed(kind, name, "remedy_choice", words=", ".join(known))
     if kind == "ask":
-        return {"ok": True, **ledger.ask(name, data)}
+        asker = parse_fields({field.name: data.pop(field.name) for field in ASKER if field.name in data}, ASKER)
+        me = Caller(by=asker.get("as", default_by), role=asker.get("role", "operator"), source="apply")
+        return {"ok": True, **ledger.ask(name, data, caller=me)}
     common = parse_fields({k: data.pop(k) for k in list(data) if k in _COMMON_NAMES}, COMMON)
     caller = Caller(
         by=common.get("by", default_by),

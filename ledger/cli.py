@@ -25,7 +25,7 @@ from ledger.cli_import import import_command
 from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
-from ledger.commands import COMMANDS, COMMON, QUESTIONS
+from ledger.commands import ASKER, COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
 from ledger.progress import long_work, tell_on
 from ledger.rules.instants import show
@@ -116,7 +116,10 @@ def vocabulary(lang: str) -> str:
             lines.append(f'{word} "{name}": {fields}')
             lines.append(f"    {help_text(f'{word}_{name}', lang)}")
     common = ", ".join(f"{field.name}?" for field in COMMON)
-    return "\n".join([*lines, f"do …: {common}", 'clock "2026-03-01T00:00:00-06:00" | "1mo2d" | "run"'])
+    asker = ", ".join(f"{field.name}?" for field in ASKER)
+    return "\n".join(
+        [*lines, f"do …: {common}", f"ask …: {asker}", 'clock "2026-03-01T00:00:00-06:00" | "1mo2d" | "run"']
+    )
 
 
 def assemble(lang: str = "") -> click.Group:

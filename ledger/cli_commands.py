@@ -14,6 +14,7 @@ from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands
 from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
+from ledger.errors import LedgerError
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
 from ledger.texts import table, text
 
@@ -92,7 +93,9 @@ def _question(question: Question, name: str, help_lang: str) -> click.Command:
             show_history(answer, ctx.obj["lang"])
         elif name == "coverage" and not as_json:
             lang = ctx.obj["lang"]
-            show_record({**answer, "message": text(answer["code"], lang, **answer)}, lang, as_json)
+            facts = {fact: value for fact, value in answer.items() if fact != "code"}
+            message = LedgerError(answer["code"], **facts).message(lang)
+            show_record({**answer, "message": message}, lang, as_json)
         else:
             show_record(answer, ctx.obj["lang"], as_json)
 

@@ -67,8 +67,8 @@ def show_history(answer: dict[str, Any], lang: str) -> None:
         {
             "at": entry["at"],
             "event": _happened(entry, lang, currency),
-            "by": entry["by"],
-            "reason": entry["reason"],
+            "by": entry.get("by"),
+            "reason": entry.get("reason"),
             "recorded_at": entry["recorded_at"],
         }
         for entry in answer["entries"]

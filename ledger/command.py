@@ -5,36 +5,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, NamedTuple, TypeVar
 
+from ledger.errors import Refused
 from ledger.fields import Choice, Field, Id, Instant, Kind, Name, NewId, Text
 from ledger.rules.grants import LEVELS
 
-ROLES = ("agent", "finance", "manager", "operator")
+ROLES = ("agent", "finance", "manager", "operator", "auditor")
+AUDITORS = frozenset({"auditor"})
 AGENTS = frozenset({"agent", "manager", "operator"})
 MONEY = frozenset({"finance", "manager", "operator"})
 CLERKS = AGENTS | MONEY
 MANAGERS = frozenset({"manager", "operator"})
 
 
+class Only(NamedTuple):
+    """A role may give a field no other values than these."""
+
+    role: str
+    field: str
+    words: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Command:
-    """One way to change the ledger. `path` is its resource under /v1, with `account` or `ticket` in braces."""
+    """One way to change the ledger. `path` is its resource under /v1, with `account` or `ticket` in braces.
+
+    `only` narrows what some of the `roles` may ask of it. Auditors change nothing.
+    """
 
     name: str
     fields: tuple[Field, ...]
     roles: frozenset[str]
     path: str
     method: str = "POST"
+    only: tuple[Only, ...] = ()
 
 
 @dataclass(frozen=True)
 class Question:
     """One way to ask the ledger about an account, a ticket, or all of them.
 
-    `own` is the field that is always the caller's own name where an agent asks over HTTP.
+    `own` is the field that is always the caller's own name where an agent asks. Auditors ask everything.
     """
 
     name: str
@@ -42,6 +56,24 @@ class Question:
     roles: frozenset[str]
     path: str
     own: str = ""
+    only: tuple[Only, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "roles", self.roles | AUDITORS)
+
+
+def permit(entry: Command | Question, role: str) -> None:
+    """Raise Refused unless a role may call this at all (DOMAIN.md, "Least privilege")."""
+    if role not in entry.roles:
+        raise Refused("role_not_allowed", role=role, command=entry.name, roles=", ".join(sorted(entry.roles)))
+
+
+def permit_values(entry: Command | Question, values: Mapping[str, Any], role: str) -> None:
+    """Raise Refused where a role may call this, but not with such a value."""
+    for only in entry.only:
+        value = values.get(only.field)
+        if only.role == role and value is not None and value not in only.words:
+            raise Refused("role_not_with", role=role, command=entry.name, value=value, words=", ".join(only.words))
 
 
 Entry = TypeVar("Entry", Command, Question)

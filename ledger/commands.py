@@ -22,6 +22,7 @@ from ledger.command import (
     ROLES,
     TERM,
     Command,
+    Only,
     Question,
     by_name,
     may,
@@ -37,7 +38,7 @@ from ledger.rules.coverage import REQUESTS
 from ledger.rules.responses import CHANNELS
 from ledger.rules.sla import PRIORITIES
 
-__all__ = ["AT", "CLERKS", "COMMANDS", "COMMON", "MANAGERS", "MONEY", "NEED_REASON", "QUESTIONS", "ROLES"]
+__all__ = ["ASKER", "AT", "CLERKS", "COMMANDS", "COMMON", "MANAGERS", "MONEY", "NEED_REASON", "QUESTIONS", "ROLES"]
 __all__ += ["Command", "Question"]
 
 METHODS = ("deposit", "transfer", "cash", "cheque", "retention")
@@ -57,6 +58,9 @@ COMMON = (
     may("key", Text(200)),
     may("source", Id()),
 )
+
+# What a question's line may carry beside its fields in `apply`: as whom it is asked. HTTP takes both from the token.
+ASKER = (may("role", Choice(ROLES)), may("as", Name()))
 
 COMMANDS = by_name(
     (
@@ -87,11 +91,12 @@ COMMANDS = by_name(
             ),
             CLERKS,
             "/accounts/{account}/subscriptions",
+            only=(Only("agent", "channel", ("web", "salesperson")), Only("agent", "pay_by", ("manual",))),
         ),
         Command(
             "licence.renew",
             (ACCOUNT, need("licence_until", Date())),
-            CLERKS,
+            MONEY,
             "/accounts/{account}/licence-renewals",
         ),
         Command(
@@ -124,7 +129,7 @@ COMMANDS = by_name(
         Command(
             "plan.withdraw_cancellation",
             (ACCOUNT,),
-            CLERKS,
+            MONEY,
             "/accounts/{account}/cancellation",
             method="DELETE",
         ),

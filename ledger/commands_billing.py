@@ -14,6 +14,7 @@ from ledger.command import (
     REFERENCE,
     TERM,
     Command,
+    Only,
     Question,
     may,
     need,
@@ -28,7 +29,7 @@ _PAYMENT = need("payment", Text(100))
 _AMOUNT = need("amount", Amount())
 
 
-def _on_account(name: str, noun: str, *fields: Field, roles: frozenset[str] = CLERKS, method: str = "POST") -> Command:
+def _on_account(name: str, noun: str, *fields: Field, roles: frozenset[str] = MONEY, method: str = "POST") -> Command:
     return Command(name, (ACCOUNT, *fields), roles, f"/accounts/{{account}}/{noun}", method)
 
 
@@ -40,7 +41,7 @@ BILLING_COMMANDS = (
     _on_account("plan.pay_by", "payment-methods", need("pay_by", PAY_BY)),
     _on_account("card.register", "cards", need("token", Text(100))),
     _on_account("card.charge", "card-charges", _CHARGE),
-    _on_account("payment.apply", "applications", may("payment", Text(100)), roles=MONEY),
+    _on_account("payment.apply", "applications", may("payment", Text(100))),
     _on_account(
         "payment.refund",
         "refunds",
@@ -49,7 +50,6 @@ BILLING_COMMANDS = (
         need("method", Choice(("transfer", "cheque", "cash", "card"))),
         may("reference", REFERENCE),
         APPROVER,
-        roles=MONEY,
     ),
     _on_account(
         "payment.reverse",
@@ -58,12 +58,11 @@ BILLING_COMMANDS = (
         need("kind", Choice(("returned_cheque", "chargeback", "mistake"))),
         may("reference", REFERENCE),
         APPROVER,
-        roles=MONEY,
     ),
-    _on_account("charge.discount", "discounts", _CHARGE, _AMOUNT, APPROVER, roles=MONEY),
-    _on_account("charge.void", "voids", _CHARGE, APPROVER, roles=MONEY),
-    _on_account("charge.write_off", "write-offs", _CHARGE, may("amount", Amount()), APPROVER, roles=MONEY),
-    _on_account("charge.credit", "credit-notes", _CHARGE, _AMOUNT, APPROVER, roles=MONEY),
+    _on_account("charge.discount", "discounts", _CHARGE, _AMOUNT, APPROVER),
+    _on_account("charge.void", "voids", _CHARGE, APPROVER),
+    _on_account("charge.write_off", "write-offs", _CHARGE, may("amount", Amount()), APPROVER),
+    _on_account("charge.credit", "credit-notes", _CHARGE, _AMOUNT, APPROVER),
     _on_account(
         "document.certify",
         "certifications",
@@ -71,7 +70,6 @@ BILLING_COMMANDS = (
         need("uuid", Uuid()),
         need("series", Text(40)),
         need("number", Text(40)),
-        roles=MONEY,
     ),
     Command("books.close", (need("month", Month()),), MONEY, "/books/closings"),
     _on_account("gateway.script", "gateway-script", need("outcomes", Words(OUTCOMES)), roles=OPERATORS),
@@ -90,9 +88,10 @@ BILLING_QUESTIONS = (
         ),
         CLERKS,
         "/accounts/{account}/preview",
+        only=(Only("agent", "of", ("purchase", "addon", "cancel")),),
     ),
-    Question("documents", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/documents"),
-    Question("payments", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/payments"),
+    Question("documents", (ACCOUNT, AT, KNOWN_AT), MONEY, "/accounts/{account}/documents"),
+    Question("payments", (ACCOUNT, AT, KNOWN_AT), MONEY, "/accounts/{account}/payments"),
 )
 
 # Each corrects money that was asked for or received: never without a reason (DOMAIN.md 9).

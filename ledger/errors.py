@@ -30,7 +30,10 @@ class LedgerError(Exception):
 
     def message(self, lang: str = "es_GT") -> str:
         """Return the refusal in words: what is wrong, where, and what to do."""
-        return text(self.code, lang, **{name: _told(name, fact, lang) for name, fact in self.facts.items()})
+        code = self.code
+        if "due" not in self.facts and f"{code}_without_due" in table():  # kept from the role that is told
+            code = f"{code}_without_due"
+        return text(code, lang, **{name: _told(name, fact, lang) for name, fact in self.facts.items()})
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message('en')}"

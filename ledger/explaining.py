@@ -83,7 +83,7 @@ def explanation(
 ) -> Answer:
     """Return the explanation of a case as of instant `at`; NotFound when it was not open yet.
 
-    `known_at` is only told: the case holds the facts known then. Refused when `agent` neither answered nor holds it.
+    `known_at` is only told: the case holds the facts known then. Refused when it is not `agent`'s own.
     `under` another policy it tells what would have been, of which nothing is final.
     """
     if agent and agent not in _own(case):
@@ -121,10 +121,10 @@ def _inputs(case: Ticket, at: str) -> Answer:
 
 
 def _own(case: Ticket) -> set[str]:
-    """Return who answered the case, and who holds it."""
+    """Return who answered the case; who holds it as long as nobody has: it is a report on an answer."""
     answered = {x.by for x in case.facts if answers(x)}
     holders = [x.to for x in case.facts if isinstance(x, f.TicketAssigned)]
-    return answered | set(holders[-1:])
+    return answered or set(holders[-1:])
 
 
 def canonical(answer: Mapping[str, Any]) -> bytes:

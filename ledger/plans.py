@@ -143,6 +143,9 @@ def purchase_addon(account: Account, v: Answer, asked: Asked, catalogue: Catalog
             due = show_amount(book.charges[sub.unpaid].due)
             raise Refused("payment_due", account=account.number, charge=sub.unpaid, due=due, currency=book.currency)
         raise Refused("no_plan", account=account.number)
+    bought = book.bought()
+    if asked.role == "agent" and bought is not None and bought.live and bought.pay_by == "card":
+        raise Refused("paid_by_card", subscription=bought.id)  # an agent touches no card (DOMAIN.md, "Least privilege")
     day = local_day(asked.at, book.zone)
     units, gross = price(catalogue, v["level"], "addon", day, book.currency)
     parts = split(gross)

@@ -12,13 +12,16 @@ from ledger import ticket as cases
 from ledger.account import QUESTION, Account, Accounts, Asked
 from ledger.catalogue import Catalogue
 from ledger.clock import Clock
+from ledger.command import permit, permit_values
 from ledger.commands import QUESTIONS
+from ledger.dating import Caller
 from ledger.errors import Malformed, NotFound, Unavailable
 from ledger.fields import parse_fields
 from ledger.history import history
 from ledger.preview import preview
 from ledger.rules import sla
 from ledger.store import Store
+from ledger.visibility import shown, told_to
 
 Answer = dict[str, Any]
 Told = TypeVar("Told")
@@ -35,12 +38,27 @@ class Questions:
     accounts: Accounts
     events: Any
 
-    def ask(self, name: str, given: Mapping[str, Any]) -> Answer:
-        """Answer question `name`; NotFound, Malformed or Refused where it has none. Writes nothing."""
+    def ask(self, name: str, given: Mapping[str, Any], *, caller: Caller | None = None) -> Answer:
+        """Answer question `name`; NotFound, Malformed or Refused where it has none. Writes nothing.
+
+        The answer, or the refusal, tells what the caller's role may see; without a caller (the ledger's own code, the
+        operator) all of it.
+        """
+        if caller is None:
+            return self._answered(name, given, None)
+        with told_to(caller):
+            return shown(name, self._answered(name, given, caller), caller)
+
+    def _answered(self, name: str, given: Mapping[str, Any], caller: Caller | None) -> Answer:
         question = QUESTIONS.get(name)
         if question is None:
             raise Malformed("ask", name, "remedy_choice", words=", ".join(QUESTIONS))
+        if caller is not None and question.own and caller.role == "agent":
+            given = {**given, question.own: caller.by}
         values = parse_fields(given, question.fields)
+        if caller is not None:
+            permit(question, caller.role)
+            permit_values(question, values, caller.role)
         if values.get("from", "") > values.get("to", "9999"):
             raise Malformed("to", values["to"], "remedy_to_after_from", since=values["from"])
         now = self.clock.now()

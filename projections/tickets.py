@@ -111,12 +111,20 @@ _INTERNAL = ("plain", "elapsed_us", "started_at", "counted_at")
 MODEL = ReadModel("tickets", 6, "ticket/", (TICKETS,), rows)
 
 
-def tickets(read: Store, *, account: str = "", after: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Return cases in order of their number, from behind `after`, of one account or of all."""
+def tickets(
+    read: Store, *, account: str = "", holder: str = "", after: str = "", limit: int = 50
+) -> list[dict[str, Any]]:
+    """Return cases in order of their number, from behind `after`, of one account or of all.
+
+    `holder`: only those that they hold or answered, and those that nobody does yet.
+    """
     names = [name for name in TICKETS.names[1:] if name not in _INTERNAL]
     where, given = ["ticket > ?"], [after]
     if account:
         where.append("account = ?")
         given.append(account)
+    if holder:
+        where.append("(agent IN ('', ?) OR assigned_to = ?)")
+        given += [holder, holder]
     sql = f"SELECT {', '.join(names)} FROM r_tickets WHERE {' AND '.join(where)} ORDER BY ticket LIMIT ?"
     return [dict(zip(names, row, strict=True)) for row in read.query(sql, [*given, limit])]
