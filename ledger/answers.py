@@ -15,7 +15,7 @@ from ledger.rules.grants import Grant
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.rules.subscriptions import FAR, Subscription, local_day
-from ledger.rules.sums import charge_money, sums
+from ledger.rules.sums import charge_money, refund_owed, sums
 
 Answer = dict[str, Any]
 
@@ -69,8 +69,8 @@ def account(book: Book, at: str) -> Answer:
 def standing(book: Book, at: str) -> str:
     """Return whether the customer is `up_to_date` (al día), or something is `pending`: due by `at` and not paid."""
     today = local_day(at, book.zone).isoformat()
-    owes = any(c.due > 0 and c.due_on <= today for c in book.charges.values() if not c.voided_at)
-    return "pending" if owes else "up_to_date"
+    owes = any(charge_money(book, c).due > 0 for c in book.charges.values() if c.due_on <= today)
+    return "pending" if owes or refund_owed(book) else "up_to_date"
 
 
 def _account(book: Book) -> str:

@@ -20,7 +20,7 @@ from ledger.settings import Settings
 from ledger.store import open_store
 from ledger.texts import table
 
-STAFF = {"agent": "ana", "finance": "carmen", "manager": "marta", "operator": "pedro"}
+STAFF = {"agent": "ana", "finance": "carmen", "manager": "marta", "operator": "pedro", "auditor": "aurelia"}
 PROBLEM = "application/problem+json"
 
 
