@@ -51,6 +51,7 @@ FIELDS: dict[str, Sort] = {
         "amount available billed credit credit_after credit_balance credited discount due excess from_credit gross",
         "net owed_before paid received refunded reversed tax unapplied upgrade_excess written_off used_later",
         "applied attempt attempts bank card card_charge certified_as charges document documents final method note",
+        "assumed paid_assumed refund_debts refund_owed reversed_amount debt",
         "number payment payments pays refund reference reopened said series token uuid value_date asked_at issued_at",
     ),
     **_named(Sort.TEXT, "text subject excluded reason"),
@@ -76,6 +77,7 @@ FIELDS: dict[str, Sort] = {
         # history: what else facts say
         "entries event recorded_at source key starts ends undoes at_once since ticket_no row confirmed",
         "split_from corrects via direction agreed reminder child percent limit_us what",
+        "system returns rule stated answers raised_due",
         # about the answer itself; the clock; contacts
         "ok pending position replayed items next test_clock instants accounts facts email changed_at forgotten",
     ),
@@ -104,7 +106,7 @@ MONEY_FACTS = frozenset(
         *("payment_recorded", "payment_reversed", "money_applied", "card_registered", "attempt_refused"),
         *("attempt_contradicted", "discount_given", "debt_written_off", "credit_noted", "refund_asked"),
         *("refund_settled", "refund_refused", "document_issued", "document_certified", "pay_by_changed"),
-        "due_fact_withdrawn",
+        *("due_fact_withdrawn", "refund_owed", "refund_repaid", "reversal_took_effect"),
     )
 )
 # And those that are about plans and tickets left; every fact of a case, and every decline, is told besides.
