@@ -23,7 +23,7 @@ _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
 # What a new id is written with: printable ASCII but for what parts a URL, and the letters of European languages in
 # Latin script, less those that are read as another letter (dotless i, long s, letters with a dot or a quote beside).
-_NEW = r"[!$&'()*+,\-.0-9:;=@A-Z\[\]^_`a-z{|}~\"<>À-ÖØ-öø-İĴ-ķĹ-ľŁ-ňŊ-ž]"
+_NEW = r"""[!"$&'()*+,\-.0-9:;<=>@A-Z\[\]^_`a-z{|}~À-ÖØ-öø-İĴ-ķĹ-ľŁ-ňŊ-ž]"""
 _NEW_ID = re.compile(f"(?!\\.+$){_NEW}(?:(?:{_NEW}| (?! )){{0,62}}{_NEW})?")
 _ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 

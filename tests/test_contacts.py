@@ -209,7 +209,7 @@ def test_over_http_it_is_set_read_and_forgotten(office: Office) -> None:
     assert made.json == {"account": "C-1", **GIVEN, "changed_at": "2026-01-05T09:00:00-06:00"}
     read = office.get(PATH, role="operator")
     assert read.json == made.json
-    assert office.get(PATH, If_None_Match=read.headers["ETag"]).status_code == 304
+    assert office.get(PATH, role="operator", If_None_Match=read.headers["ETag"]).status_code == 304
     assert office.call("DELETE", PATH).json == {"account": "C-1", "forgotten": 1}
     assert office.call("DELETE", PATH).json == {"account": "C-1", "forgotten": 0}
     assert office.ledger.store.last_position() == before
