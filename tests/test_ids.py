@@ -1,4 +1,4 @@
-"""Ids where they are made: none is another path in a URL, none looks like another; what is recorded is still asked for."""
+"""Ids where they are made: none is another path, none looks like another; what is recorded is still asked for."""
 
 from __future__ import annotations
 
