@@ -96,7 +96,8 @@ def _money(office: Bank) -> None:
     done("/accounts/C-1/credit-notes", {"charge": "C-1-S1-p", "amount": "19.73", "reason": "acuerdo"})
     certified = {"document": "F-1", "uuid": MONEY[12], "series": "SERIE-CANARIA", "number": "NUMERO-CANARIO"}
     done("/accounts/C-1/certifications", certified, "finance")
-    done("/accounts/C-1/contact", {"email": "canaria@example.com"}, "finance")
+    for number in ("C-1", "C-2", "C-3"):
+        done(f"/accounts/{number}/contact", {"email": "canaria@example.com"}, "finance")
     paid = {"amount": "250.00", "method": "cheque", "reference": "CHEQUE-CANARIO"}
     done("/accounts/C-2/payments", paid, "finance")
     done("/accounts/C-2/payments", {"amount": "43.21", "method": "cash", "reference": "R-2"}, "finance")
