@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
 from api.shapes_explain import EXPLAIN
+from api.shapes_lists import CASE, CLOCK, COUNTS, LABELS, LISTS
 from api.shapes_queue import QUEUE
 from api.shapes_reports import PUBLISH, REPORTS
 from api.shapes_whatif import WHAT_IF
@@ -24,7 +25,6 @@ _PLAN: dict[str, str | Schema] = {
     "charge?": "text",
 }
 _STANDING: Schema = {"type": "string", "enum": ["up_to_date", "pending"]}
-_COUNTS: dict[str, str | Schema] = dict.fromkeys(("granted", "used", "expired", "voided", "remaining"), "whole")
 _NET: dict[str, str | Schema] = {"gross": "money", "net": "money", "tax": "money"}
 _CHARGE = record(id="text", **_NET, currency="text", due_on="date")
 _GRANT = record(
@@ -32,31 +32,12 @@ _GRANT = record(
     kind="text",
     level="level",
     units="whole",
-    **{name: of for name, of in _COUNTS.items() if name != "granted"},
+    **{name: of for name, of in COUNTS.items() if name != "granted"},
     taken_by=many(record(at="instant", ticket="text", units="whole")),
     **{"from": "instant", "until": "instant?"},
 )
 _GIVEN: dict[str, str | Schema] = {"grant": "text", "kind": "text", "level": "level", "units": "whole"}
 _OPENED = record(ticket="text", grant="text?", why="text?", level="level?", due_at="instant?", limit_seconds="whole?")
-_CASE: dict[str, str | Schema] = {
-    "ticket": "text",
-    "request": "text",
-    "priority": "priority",
-    "level": "level?",
-    "grant": "text?",
-    "due_at": "instant?",
-    "verdict": "verdict",
-}
-_CLOCK = ("opened_at", "due_at", "responded_at", "waiting_since", "resolved_at", "final_at")
-_LABELS: dict[str, str | Schema] = {
-    "subject": "text?",
-    "why": "text?",
-    "assigned_to": "text?",
-    "verdict_level": "level?",
-    "verdict_priority": "priority?",
-    "excluded": "text?",
-}
-
 _SUMS = (
     *("billed", "net", "tax", "paid", "paid_assumed", "credited", "written_off", "due", "refund_owed", "credit"),
     *("unapplied", "received", "assumed", "refunded", "reversed", "upgrade_excess"),
@@ -87,7 +68,7 @@ _QUESTIONS: dict[str, Schema] = {
         standing=_STANDING,
         remaining="whole",
     ),
-    "balance": record(account="text", at="instant", **_PLAN, **_COUNTS, grants=many(_GRANT), not_yet_recorded="whole"),
+    "balance": record(account="text", at="instant", **_PLAN, **COUNTS, grants=many(_GRANT), not_yet_recorded="whole"),
     "coverage": record(
         True,
         account="text",
@@ -102,9 +83,9 @@ _QUESTIONS: dict[str, Schema] = {
     ),
     "ticket": record(
         account="text",
-        **_CASE,
-        **_LABELS,
-        **{name: "instant?" for name in _CLOCK if name != "due_at"},
+        **CASE,
+        **LABELS,
+        **{name: "instant?" for name in CLOCK if name != "due_at"},
         responded_by="text?",
         given_back="flag",
     ),
@@ -251,80 +232,13 @@ _COMMANDS: dict[str, Schema] = {
     "ticket.open": _OPENED,
     "ticket.assign": record(ticket="text", assigned_to="text"),
     "ticket.give_back": record(ticket="text", grant="text"),
-    "ticket.respond": record(**_CASE, counts="flag"),
-    "ticket.merge": record(**_CASE, into="text"),
+    "ticket.respond": record(**CASE, counts="flag"),
+    "ticket.merge": record(**CASE, into="text"),
     "ticket.split": _OPENED,
-    "ticket.revise": record(**_CASE, was="verdict"),
+    "ticket.revise": record(**CASE, was="verdict"),
     "report.publish": PUBLISH,
     "calendar.assign": record(
         level="level", priority="priority", calendar="text", **{"from": "instant", "until": "instant?"}
-    ),
-}
-
-
-def _page(item: Schema) -> Schema:
-    return record(items=many(item), next="text?")
-
-
-_LISTS: dict[str, Schema] = {
-    "list_accounts": _page(
-        record(
-            account="text",
-            name="text",
-            state="state",
-            level="level?",
-            period_until="instant?",
-            ends_on="date?",
-            **_COUNTS,
-            at="instant",
-            next_due="instant?",
-        )
-    ),
-    "list_tickets": _page(
-        record(
-            account="text",
-            **dict.fromkeys(("channel", "approver", "merged_into", "policy", "calendar"), "text?"),
-            revised="verdict?",
-            **{name: of for name, of in _CASE.items() if name != "verdict"},
-            **_LABELS,
-            **{name: "instant?" for name in _CLOCK if name != "due_at"},
-            opened_on="date",
-            month="month",
-            agent="text?",
-        )
-    ),
-    "list_declines": _page(
-        record(
-            position="whole",
-            account="text",
-            ticket="text",
-            request="text",
-            priority="priority?",
-            product="text?",
-            code="text",
-            declined_at="instant",
-            actor="text",
-            charge="text?",
-        )
-    ),
-    "list_billing_entries": _page(
-        record(
-            account="text",
-            month="month",
-            booked_in="month",
-            occurred_at="instant",
-            recorded_at="instant",
-            position="whole",
-            entry="text",
-            subject="text",
-            amount="money",
-            assumed="money",
-            units="whole",
-            currency="text",
-            actor="text",
-            source="text",
-            reason="text?",
-        )
     ),
 }
 
@@ -345,10 +259,10 @@ def shapes() -> dict[str, Schema]:
     position = {"type": "integer", "description": "The log's position after it: give it as min_position to read it"}
     found: dict[str, Schema] = {}
     for name in COMMANDS:
-        shape = _COMMANDS.get(name) or record(**_CASE)
+        shape = _COMMANDS.get(name) or record(**CASE)
         found[name] = {
             **shape,
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | EXPLAIN | _LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF
+    return found | _QUESTIONS | EXPLAIN | LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF

@@ -101,6 +101,7 @@ def _money(office: Bank) -> None:
     paid = {"amount": "250.00", "method": "cheque", "reference": "CHEQUE-CANARIO"}
     done("/accounts/C-2/payments", paid, "finance")
     done("/accounts/C-2/payments", {"amount": "43.21", "method": "cash", "reference": "R-2"}, "finance")
+    done("/accounts/C-3/discounts", {"charge": "C-3-S1-p", "amount": "17.77", "reason": "acuerdo"})
     done("/accounts/C-3/cards", {"token": "tok_ok"}, "finance")
     done("/accounts/C-3/add-ons", {"level": "basic"}, "finance", status=409)
     done("/accounts/C-3/payments", {"amount": "250.00", "method": "cash", "reference": "R-3"}, "finance")
