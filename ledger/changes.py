@@ -23,9 +23,12 @@ from ledger.rules.subscriptions import Subscription, local_day
 def upgrade(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
     """Quote a higher level; it takes effect when its difference is paid that local day (rule 8)."""
     then, sub = _running(account, asked)
-    if sub.state == "past_due":
-        due = show_amount(then.charges[sub.unpaid].due)
-        raise Refused("payment_due", account=account.number, charge=sub.unpaid, due=due, currency=then.currency)
+    # Then, or by now: a payment taken back acts on the plan from its recording, though its money was gone before.
+    for book in (then, account.whole(asked.now)):
+        own = book.subscriptions[sub.id]
+        if own.state == "past_due" and (book is then or not own.awaits_renewal):
+            due = show_amount(book.charges[own.unpaid].due)
+            raise Refused("payment_due", account=account.number, charge=own.unpaid, due=due, currency=book.currency)
     if RANK[v["level"]] <= RANK[sub.level]:
         raise Refused("not_higher", level=v["level"], now=sub.level)
     _refuse_since(account, sub, asked)
