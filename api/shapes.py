@@ -26,7 +26,8 @@ _PLAN: dict[str, str | Schema] = {
 }
 _STANDING: Schema = {"type": "string", "enum": ["up_to_date", "pending"]}
 _NET: dict[str, str | Schema] = {"gross": "money", "net": "money", "tax": "money"}
-_CHARGE = record(id="text", **_NET, currency="text", due_on="date")
+_ASKED: dict[str, str | Schema] = {"id": "text", **_NET, "currency": "text", "due_on": "date"}
+_CHARGE = record(**_ASKED)
 _GRANT = record(
     grant="text",
     kind="text",
@@ -97,10 +98,8 @@ _QUESTIONS: dict[str, Schema] = {
         **dict.fromkeys(_SUMS, "money"),
         charges=many(
             record(
-                id="text",
                 kind="text",
-                **_NET,
-                **{"currency": "text", "due_on": "date"},
+                **_ASKED,
                 **dict.fromkeys(("discount", "credited", "written_off", "paid", "paid_assumed", "due"), "money"),
                 state="text",
                 cause="text?",
