@@ -21,7 +21,7 @@ _CELL: dict[str, str | Schema] = {
 _WHY: dict[str, str | Schema] = {"explanation?": EXPLAIN["explain"]}
 _PUBLISHED_ROWS = many(record(level="level", priority="priority", **_FIGURES))
 
-PUBLISH = record(month="month", published_at="instant", cases="whole", digest="text")
+PUBLISH = record(month="month", published_at="instant", provisional="flag", cases="whole", digest="text")
 REPORTS: dict[str, Schema] = {
     "report": record(
         at="instant",
@@ -55,6 +55,21 @@ REPORTS: dict[str, Schema] = {
         month="month",
         published_at="instant",
         actor="text",
+        provisional="flag",
+        reason="text?",
+        final_from="instant?",
+        zone="text",
+        earlier=many(
+            record(
+                published_at="instant",
+                actor="text",
+                reason="text?",
+                digest="text",
+                known_up_to="whole",
+                published=_PUBLISHED_ROWS,
+                totals=or_null(record(**_FIGURES)),
+            )
+        ),
         digest="text",
         known_up_to="whole",
         at="instant",

@@ -210,9 +210,11 @@ class Ledger(Cashier):
 
     def _publish(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
         zone = self.catalogue.zone
-        publishing.check_month(self.store, values["month"], asked, zone)
+        month, provisional = values["month"], values.get("provisional", False)
+        place = publishing.check_month(self.store, month, asked, zone)
         found = portfolio("month_figures")(self, values, asked.at, asked.now)
-        row, answer = publishing.publish(values["month"], asked, found, zone)
+        publishing.check_final(month, found.pop("final_from"), asked, zone, provisional=provisional)
+        row, answer = publishing.publish(month, place, asked, found, zone, provisional=provisional)
         return {**answer, "position": self.append([row], asked.now, request, answer)}
 
     def _script(self, values: Answer, asked: Asked, request: Request | None) -> Answer:

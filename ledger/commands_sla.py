@@ -58,7 +58,12 @@ SLA_COMMANDS = (
         MANAGERS,
         "/calendars/assignments",
     ),
-    Command("report.publish", (need("month", Month()),), MANAGERS, "/sla/reports"),
+    Command(
+        "report.publish",
+        (need("month", Month()), may("provisional", Flag())),
+        MANAGERS,
+        "/sla/reports",
+    ),
 )
 
 SLA_QUESTIONS = (

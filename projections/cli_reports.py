@@ -100,18 +100,29 @@ def _word(form: str, lang: str) -> str:
 @click.argument("month")
 @click.option("--by", default="operator", show_default=True, help="quién publica · who publishes")
 @click.option("--at", metavar="RFC3339", help="cuándo · when")
-@click.option("--reason", help="por qué, si se fecha atrás · why, if dated back")
+@click.option(
+    "--provisional", is_flag=True, help="antes de ser definitivo, con motivo · before it is final, with a reason"
+)
+@click.option("--reason", help="por qué es provisional o se fecha atrás · why it is provisional, or dated back")
 @click.option("--key", help="clave de idempotencia · idempotency key")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def publish(
-    ctx: click.Context, /, month: str, by: str, at: str | None, reason: str | None, key: str | None, as_json: bool
+    ctx: click.Context,
+    /,
+    month: str,
+    by: str,
+    at: str | None,
+    provisional: bool,
+    reason: str | None,
+    key: str | None,
+    as_json: bool,
 ) -> None:
-    """Publicar un mes terminado: sus cifras quedan fijas · publish a month that is over; its figures stay."""
+    """Publicar un mes ya definitivo: sus cifras quedan fijas · publish a month that is final; its figures stay."""
     with ledger_of(ctx) as ledger:
         answer = ledger.execute(
             "report.publish",
-            {"month": month},
+            {"month": month, **({"provisional": True} if provisional else {})},
             caller=Caller(by=by, source="console"),
             at=None if at is None else Instant().parse(at, "at"),
             reason="" if reason is None else Text(500).parse(reason, "reason"),
@@ -141,8 +152,17 @@ def published(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
         last = answer["totals"][name]
         rows = answer[name] if last is None else [*answer[name], {"level": text("label_totals", lang), **last}]
         show_rows([readable(row) for row in rows], lang)
+    if answer["earlier"]:
+        click.echo(f"\n{label('earlier', lang)}")
+        show_rows([_shown_before(one) for one in answer["earlier"]], lang)
     click.echo(f"\n{label('differences', lang)}")
     show_rows(list(differing(answer)), lang)
+
+
+def _shown_before(report: dict[str, Any]) -> dict[str, Any]:
+    """Return a provisional report as a row: when, by whom, why, and its totals."""
+    head = {name: report[name] for name in ("published_at", "actor", "reason")}
+    return head | readable(report["totals"] or {})
 
 
 @click.command("monthly")

@@ -12,7 +12,7 @@ from typing import Any
 from ledger import facts as f
 from ledger.application import Ledger
 from ledger.errors import NotFound
-from ledger.publishing import published
+from ledger.publishing import publications
 from ledger.rules.instants import show
 from ledger.ticket import ticket_stream
 from projections import folded
@@ -26,7 +26,7 @@ CAUSES = (
     *("imported", "typed_late", "revision", "exclusion", "reclassified", "target_moved", "merged"),
     *("late_answer", "answered", "breach_came_due", "recounted"),
 )
-_RESPONSES = (f.TicketResponded, f.TicketResolved)
+_RESPONSES = (f.TicketResponded, f.TicketResolved, f.TicketWaiting)
 # The facts of which the newest recorded since the publication brought the cause.
 _BROUGHT: Mapping[str, tuple[type[f.TicketFact], ...]] = {
     "imported": (f.TicketOpened,),
@@ -56,6 +56,10 @@ class Month:
     def totals(self) -> Row:
         """Return the figures over all of them."""
         return totals(self.tally.cells())
+
+    def final_from(self) -> str:
+        """Return the instant from which every verdict of the month is final, as it is known; "" without one."""
+        return max((case["final_at"] for case in self.cases.values() if case["due_at"]), default="")
 
     def cell(self, ticket: str) -> list[str] | None:
         """Return a case's level, priority and verdict, None where it does not count."""
@@ -89,6 +93,7 @@ def figures(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> Row:
     """Return what `report.publish` freezes of a month: rows by level and priority, totals, and each verdict's cases.
 
     As of instant `at`, known up to the log's present `position`: the same can be folded from that prefix for ever.
+    `final_from` is the instant from which all of these verdicts are final, "" without cases; it is not kept.
     """
     position = ledger.store.last_position()
     found = month_of(projector_of(ledger), values["month"], at, position)
@@ -96,26 +101,35 @@ def figures(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> Row:
     for ticket in sorted(found.cases):
         if cell := found.cell(ticket):
             cases.setdefault("/".join(cell), []).append(ticket)
-    return {"position": position, "figures": found.rows(), "totals": found.totals(), "cases": cases}
+    kept = {"position": position, "figures": found.rows(), "totals": found.totals(), "cases": cases}
+    return {**kept, "final_from": found.final_from()}
 
 
 def answer(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> Row:
-    """Answer question `published`: a month as it was published, as it is known now, and each case that differs.
+    """Answer question `published`: a month as it was published last, as it is known now, and each case that differs.
+
+    Where it was published as provisional before, `earlier` are those reports; `final_from` is when it can be for good.
 
     "Now" is `at` and `known_at` where they are asked for; NotFound when it was not yet published then.
     """
     month, zone, known = values["month"], ledger.catalogue.zone, values.get("known_at")
     position = ledger.store.last_position() if known is None else ledger.store.position_known_at(known)
-    report = published(ledger.store, month, position)
-    if report is None or report.occurred_at > at:
+    reports = [one for one in publications(ledger.store, month, position) if one.occurred_at <= at]
+    if not reports:
         raise NotFound("not_published", month=month)
+    report = reports[-1]
     projector = projector_of(ledger)
     was = month_of(projector, month, report.occurred_at, report.position)
     now = month_of(projector, month, at, position)
     return {
         "month": month,
+        "zone": zone,
         "published_at": show(report.occurred_at, zone),
         "actor": report.by,
+        "provisional": report.provisional,
+        "reason": report.reason or None,
+        "final_from": show(final_from, zone) if report.provisional and (final_from := now.final_from()) else None,
+        "earlier": [_earlier(one, zone) for one in reports[:-1]],
         "digest": report.digest,
         "known_up_to": report.position,
         "at": show(at, zone),
@@ -123,14 +137,29 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> Row:
         "published": report.figures,
         "now": now.rows(),
         "totals": {"published": report.totals or None, "now": now.totals()},
-        "differences": _differences(projector, report, was, now, position),
+        "differences": _differences(projector, report, was, now, position, zone),
+    }
+
+
+def _earlier(report: f.ReportPublished, zone: str) -> Row:
+    """Return a provisional report that another followed."""
+    return {
+        "published_at": show(report.occurred_at, zone),
+        "actor": report.by,
+        "reason": report.reason or None,
+        "digest": report.digest,
+        "known_up_to": report.position,
+        "published": report.figures,
+        "totals": report.totals or None,
     }
 
 
 # --- differences ------------------------------------------------------------------------------------------------------
 
 
-def _differences(projector: Projector, report: f.ReportPublished, was: Month, now: Month, position: int) -> list[Row]:
+def _differences(
+    projector: Projector, report: f.ReportPublished, was: Month, now: Month, position: int, zone: str
+) -> list[Row]:
     """Return each case whose cell, or whose response's time, is another than the published one."""
     frozen = {ticket: key.split("/") for key, tickets in report.cases.items() for ticket in tickets}
     differ = [
@@ -149,7 +178,7 @@ def _differences(projector: Projector, report: f.ReportPublished, was: Month, no
             "was": _cell(before, was.took(ticket)),
             "is": _cell(now.cell(ticket), now.took(ticket)),
             "cause": cause,
-            "fact": _brought(stream, cause, report.position, now.cases[ticket]),
+            "fact": _brought(stream, cause, report.position, now.cases[ticket], zone),
         }
     return [found[ticket] for ticket in differ]
 
@@ -181,7 +210,7 @@ def _cause(stream: Stream, ticket: str, before: Month, now: Month) -> str:
     return "breach_came_due" if verdict_of(was, before.at, raw=True) == "open" else "recounted"
 
 
-def _brought(stream: Stream, cause: str, known: int, case: Row) -> Row | None:
+def _brought(stream: Stream, cause: str, known: int, case: Row, zone: str) -> Row | None:
     """Return the fact that brought the cause: when it happened and was recorded, by whom, why; None where time did."""
     kinds = _BROUGHT.get(cause, ())
     facts = [
@@ -195,8 +224,8 @@ def _brought(stream: Stream, cause: str, known: int, case: Row) -> Row | None:
     fact, recorded_at = facts[-1]
     return {
         "event": fact.TOPIC,
-        "at": show(fact.occurred_at, case["zone"]),
-        "recorded_at": show(recorded_at, case["zone"]),
+        "at": show(fact.occurred_at, zone),
+        "recorded_at": show(recorded_at, zone),
         "by": fact.by,
         "reason": fact.reason or None,
     }

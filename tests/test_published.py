@@ -40,8 +40,12 @@ def _desk(store_url: str) -> Iterator[Desk]:
 
 
 def publish(desk: Desk, at: str = OVER, month: str = "2026-03") -> dict[str, Any]:
+    """Publish a month; as provisional where its verdicts are not final."""
     desk.at(at)
-    return desk.do("report.publish", month=month, by=BEATRIZ)
+    final_from = reports.figures(desk.ledger, {"month": month}, desk.ledger.clock.now(), "")["final_from"]
+    if final_from <= desk.ledger.clock.now():
+        return desk.do("report.publish", month=month, by=BEATRIZ)
+    return desk.do("report.publish", month=month, provisional=True, by=BEATRIZ, reason="junta")
 
 
 def shown(desk: Desk, month: str = "2026-03") -> dict[str, Any]:
@@ -69,13 +73,52 @@ def causes(desk: Desk) -> dict[str, tuple[str, str, str]]:
 
 def test_a_month_is_published_once_and_says_when(desk: Desk) -> None:
     desk.ticket(ticket="T-A", priority="high")
-    answer = publish(desk)
-    assert (answer["cases"], answer["published_at"]) == (1, "2026-04-01T00:00:00-06:00")
-    desk.at("2026-04-02 09:00")
+    answer = publish(desk, "2026-04-03 10:00")
+    assert (answer["cases"], answer["provisional"]) == (1, False)
+    assert answer["published_at"] == "2026-04-03T10:00:00-06:00"
+    desk.at("2026-04-04 09:00")
     with desk.refused("published_already") as no:
         desk.do("report.publish", month="2026-03", by=BEATRIZ)
-    assert no.facts["published_at"] == "2026-04-01T00:00:00-06:00"
-    assert "01/04/2026" in no.es
+    assert no.facts["published_at"] == "2026-04-03T10:00:00-06:00"
+    assert "03/04/2026" in no.es
+
+
+def test_a_month_is_final_at_the_instant_of_its_last_verdict(desk: Desk) -> None:
+    """Opened at eight, due at ten: final 72 hours after it, on the third of April at ten."""
+    desk.ticket(ticket="T-A", priority="high")
+    desk.at("2026-04-03 09:59:59.999999")
+    with desk.refused("report_not_final") as no:
+        desk.do("report.publish", month="2026-03", by=BEATRIZ)
+    assert no.facts["final_from"] == "2026-04-03T10:00:00-06:00"
+    desk.at("2026-04-03 10:00")
+    with desk.refused("report_not_final"):  # nor dated before it
+        desk.do("report.publish", month="2026-03", by=BEATRIZ, at="2026-04-03 09:00")
+    with desk.refused("report_is_final"):
+        desk.do("report.publish", month="2026-03", provisional=True, by=BEATRIZ, reason="junta")
+    desk.do("report.publish", month="2026-03", by=BEATRIZ)
+
+
+def test_provisional_reports_need_a_reason_and_stand_beside_the_final_one(desk: Desk) -> None:
+    desk.ticket(ticket="T-A", priority="high")
+    desk.at(OVER)
+    with desk.refused("reason_required"):
+        desk.do("report.publish", month="2026-03", provisional=True, by=BEATRIZ)
+    with desk.refused("role_not_allowed"):
+        desk.do("report.publish", month="2026-03", provisional=True, by=ANA, reason="junta")
+    first = desk.do("report.publish", month="2026-03", provisional=True, by=BEATRIZ, reason="junta")
+    told = shown(desk)
+    assert (told["provisional"], told["reason"], told["earlier"]) == (True, "junta", [])
+    assert told["final_from"] == "2026-04-03T10:00:00-06:00"
+    desk.at("2026-04-01 09:00").do("ticket.exclude", ticket="T-A", by=BEATRIZ, reason="corte", approver="marta")
+    desk.do("report.publish", month="2026-03", provisional=True, by=BEATRIZ, reason="otra junta")
+    publish(desk, "2026-04-03 10:00")
+    told = shown(desk)
+    assert (told["provisional"], told["final_from"]) == (False, None)
+    assert [(one["reason"], one["totals"]["breached"]) for one in told["earlier"]] == [("junta", 1), ("otra junta", 0)]
+    assert told["earlier"][0]["digest"] == first["digest"]
+    assert told["differences"] == []
+    before = desk.ask("published", month="2026-03", at="2026-04-01 08:00")
+    assert (before["provisional"], before["reason"]) == (True, "junta")
 
 
 def test_a_month_must_be_over_where_the_company_is(desk: Desk) -> None:
@@ -113,7 +156,7 @@ def test_a_month_without_cases_can_be_published(desk: Desk) -> None:
 
 def test_of_several_at_once_one_publishes(desk: Desk, store_url: str) -> None:
     desk.ticket(ticket="T-A")
-    desk.at(OVER)
+    desk.at("2026-04-05 10:00")
     said: list[str] = []
 
     def run() -> None:
@@ -343,7 +386,7 @@ def test_figures_counted_otherwise_than_they_were_are_said_to_be(desk: Desk, mon
     fact = published(desk.ledger.store, "2026-03")
     assert fact is not None
     other = msgspec.structs.replace(fact, cases={"basic/low/met": ["T-A"]})
-    monkeypatch.setattr(reports, "published", lambda *_: other)
+    monkeypatch.setattr(reports, "publications", lambda *_: [other])
     [found] = desk.ask("published", month="2026-03")["differences"]
     assert (found["was"]["verdict"], found["is"]["verdict"]) == ("met", "open")
     assert (found["cause"], found["fact"]) == ("recounted", None)

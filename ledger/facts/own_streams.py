@@ -61,6 +61,8 @@ class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     `month` is YYYY-MM; `figures` are rows by level and priority as of `occurred_at`, known up to `position` of the log.
     `totals` are those over all of them (none in reports published before they were kept). `cases` are each verdict's
     cases, under "level/priority/verdict": short, so that thousands fit. `digest` is the hash of all of it.
+
+    `provisional`: before its verdicts were final, with a reason; the month can be published again.
     """
 
     TOPIC: ClassVar[str] = "report.published"
@@ -70,6 +72,7 @@ class ReportPublished(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     figures: list[dict[str, str | int | None]]
     cases: dict[str, list[str]]
     totals: dict[str, int | None] = {}  # noqa: RUF012 - msgspec copies it for each fact
+    provisional: bool = False
 
 
 class HistoryImported(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
