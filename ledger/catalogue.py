@@ -32,6 +32,8 @@ _NOTICE = timedelta(days=30)
 _LIMIT = re.compile(r"([0-9]{1,4})(h|m|s)")
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 _DATED = ("prices", "targets", "confirmations", "calendars")
+# Cases opened before the first release may name a second version, which was what the first one is now.
+_FORMER = {"gt-business@2": "gt-business@1"}
 TERMS = ("monthly", "yearly", "addon")
 
 
@@ -145,9 +147,14 @@ class Catalogue:
         version = max((v for since, v in versions if since <= on), default=min(versions)[1])
         return f"{name}@{version}"
 
+    def newest(self, name: str) -> str:
+        """Return the reference of the newest version of calendar `name`: what a supposition that names it counts."""
+        return f"{name}@{max(version for _since, n, version in self._calendar_dates if n == name)}"
+
     def calendar(self, reference: str) -> Calendar:
         """Return the calendar `name@version` names; KeyError when the catalogue never had it."""
-        return self._calendars[reference]
+        found = self._calendars.get(reference)
+        return self._calendars[_FORMER.get(reference, reference)] if found is None else found
 
     @property
     def calendars(self) -> frozenset[str]:

@@ -61,10 +61,16 @@ class PolicyOf:
 
         A holiday published later changes no promise: what it would have given stands beside it (DOMAIN.md).
         """
-        known = [name for name in _TRIED if name in self._catalogue.calendar_names]
         today = local_day(at, self._opened.zone)
-        found = [self._catalogue.calendar_of(name, day) for name in known for day in (self.day, today)]
+        found = [self._catalogue.calendar_of(name, day) for name in self._tried() for day in (self.day, today)]
         return list(dict.fromkeys(found))
+
+    def newest(self) -> list[str]:
+        """Return the newest version of each: a calendar that counted nothing is supposed as what-if supposes it."""
+        return [self._catalogue.newest(name) for name in self._tried()]
+
+    def _tried(self) -> list[str]:
+        return [name for name in _TRIED if name in self._catalogue.calendar_names]
 
 
 class Under(NamedTuple):
@@ -91,7 +97,7 @@ def explanation(
     terms: Terms
     if under is None:
         terms = policy = PolicyOf(case.opened, catalogue)
-        told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives(at))
+        told = rules.explain(case.facts, case.recorded, at, policy, policy.alternatives(at), policy.newest())
     else:
         terms = under.terms
         told = rules.explain(case.facts, case.recorded, at, terms, pausing=under.pausing)

@@ -86,3 +86,12 @@ def assign(desk: Desk, calendar: str, level: str = "advanced", priority: str = "
 def used(desk: Desk) -> int:
     """Return how many units the customer has used."""
     return int(desk.balance(PANADERIA)["used"])
+
+
+def former_catalogue() -> str:
+    """Return the catalogue of before the first release: gt-business with holidays from December 2026 on only."""
+    shipped = files("ledger").joinpath("catalogue.toml").read_text("utf-8")
+    start = shipped.index('[[calendars]]\nname = "gt-business"')
+    first, dates = shipped[start:].split("[calendars.dates]")
+    second = first.replace("version = 1", "version = 2").replace('from = "2000-01-01"', 'from = "2026-12-01"')
+    return f"{shipped[:start]}{first}\n{second}[calendars.dates]{dates}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +13,7 @@ from ledger.catalogue import Catalogue, load
 from ledger.catalogue_guard import guard
 from ledger.errors import Unavailable
 from tests.given import Desk
+from tests.sla_desk import former_catalogue
 
 SHIPPED = files("ledger").joinpath("catalogue.toml").read_text("utf-8")
 DEARER = """
@@ -38,6 +40,23 @@ def used(desk: Desk, catalogue: Catalogue) -> None:
     """Use a ledger with a catalogue: the first append keeps its entries."""
     guard(desk.ledger.store, catalogue)
     desk.open(f"C-{desk.position}")
+
+
+def test_the_former_calendars_are_taken_for_the_first_version_and_nothing_else(desk: Desk, tmp_path: Path) -> None:
+    """A ledger of before the first release goes on; cases that name the second version are counted in the first."""
+    former = changed(tmp_path, former_catalogue())
+    assert former.calendars == {"24x7@1", "gt-business@1", "gt-business@2"}
+    desk.ledger.store.set_meta("catalogue", json.dumps(former.published))
+    guard(desk.ledger.store, former)  # its own file goes on too
+    guard(desk.ledger.store, load())
+    used(desk, load())
+    guard(desk.ledger.store, load())
+    with pytest.raises(Unavailable, match="catalogue_changed"):  # nor back
+        guard(desk.ledger.store, former)
+    other = changed(tmp_path, former_catalogue().replace('fri = [["08:00", "17:00"]]', 'fri = [["08:00", "16:00"]]'))
+    desk.ledger.store.set_meta("catalogue", json.dumps(other.published))
+    with pytest.raises(Unavailable, match="catalogue_changed"):
+        guard(desk.ledger.store, load())
 
 
 def changed(tmp_path: Path, text: str) -> Catalogue:

@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner
 from openapi_schema_validator import OAS31Validator
 
+from ledger.catalogue import load
 from ledger.cli import assemble
 from ledger.drawing import draw
 from ledger.errors import Malformed
@@ -24,6 +25,7 @@ from projections.whatif_policy import Policy
 from tests import naive_whatif as naive
 from tests.explained import when
 from tests.given import ANA, BEATRIZ, Desk
+from tests.sla_desk import former_catalogue
 from tests.test_api import Office
 from tests.test_whatif import NOW, SCENARIOS, fill
 
@@ -180,7 +182,10 @@ def test_while_the_customer_is_waited_for_a_paused_clock_has_no_due_instant(desk
     draw(after, "en")
 
 
-def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(desk: Desk) -> None:
+def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(store_url: str, tmp_path: Path) -> None:
+    file = tmp_path / "catalogue.toml"
+    file.write_text(former_catalogue(), "utf-8")
+    desk = Desk(store_url, load(file))
     desk.at("2026-06-28 09:00").do("calendar.assign", level="basic", priority="low", calendar="gt-business", by=BEATRIZ)
     desk.at("2026-06-29 09:00").sell()  # the Army's day is kept on this Monday
     number = desk.ticket()["ticket"]
@@ -193,6 +198,7 @@ def test_the_scenarios_own_calendar_holidays_and_missing_years_are_told(desk: De
     assert after["unpublished"] == []
     assert (after["segments"][0]["why"], after["segments"][0]["holiday"]) == ("holiday", "Día del Ejército")
     assert "asueto lunes 29 de junio (Día del Ejército)" in "\n".join(after["words"]["es_GT"])
+    desk.close()
 
 
 def test_what_was_recorded_too_late_would_have_counted_under_the_scenario(desk: Desk) -> None:
@@ -314,7 +320,7 @@ def test_a_calendar_that_was_overtaken_without_counting_is_not_spoken_of(desk: D
     number = desk.ticket()["ticket"]
     desk.at("2026-05-04 08:30").do("ticket.prioritise", ticket=number, priority="high", reason="urge", by=ANA)
     raised = desk.ask("explain", ticket=number)
-    assert [one["calendar"] for one in raised["unpublished"]] == ["gt-business@1"]
+    assert [one["calendar"] for one in raised["limits"]] == ["24x7@1", "gt-business@1"]
     desk.at("2026-05-04 09:00").do("ticket.prioritise", ticket=number, priority="low", agreed=True, reason="x", by=ANA)
     told = desk.ask("explain", ticket=number)
     assert (told["calendar"], told["unpublished"]) == ("24x7@1", [])

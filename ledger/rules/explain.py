@@ -95,12 +95,14 @@ def explain(
     at: str,
     terms: Terms,
     alternatives: Sequence[str] = (),
+    newest: Sequence[str] = (),
     *,
     pausing: bool | None = None,
 ) -> Explanation | None:
     """Explain a case as of instant `at`; None when it was not open yet.
 
-    `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try.
+    `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try, those
+    that counted nothing in their `newest` version.
     With `pausing` (whether the clock stands still in waits) `terms` and verdict are those of another policy.
     """
     clock = sla.run(facts, at, recorded, None if pausing is None else _policy(terms, pausing))
@@ -108,15 +110,14 @@ def explain(
         return None
     known = _known(facts, recorded, at)
     standing = [fact for fact, _when in known[: len(known) - len(clock.late)]]  # what the verdict stands on
-    everything = sorted((fact for fact, _when in known), key=_date)
+    everything, stops = sorted((fact for fact, _when in known), key=_date), pauses(standing) if pausing else ()
     found = limits(clock, standing, terms, promised=pausing is None)
-    stops = pauses(standing) if pausing else ()
     end, until = _end(clock, at)
     cut = segments(clock.opened.occurred_at, end, found, terms, stops)
     governing = found[-1] if found and found[-1].calendar else None
     used = sum(one.us for one in cut if one.counted and one.start >= governing.start) if governing else 0
-    calendar, asked_of_them = _calendar(clock, governing, terms), waits(everything, at)
-    reached, tried = clock.counted_at or at, _but_used(alternatives, counting(found, cut))
+    calendar, asked_of_them, reached = _calendar(clock, governing, terms), waits(everything, at), clock.counted_at or at
+    tried = _but_used(alternatives, newest, counting(found, cut))
     return Explanation(
         clock=clock,
         at=at,
@@ -246,12 +247,12 @@ def _exclusion(clock: sla.Clock, standing: Sequence[f.TicketFact]) -> f.TicketEx
 _TAKEN_AWAY = ("raised", "lowered", "upgraded")
 
 
-def _but_used(alternatives: Sequence[str], found: Sequence[Limit]) -> list[str]:
-    """Leave out what every limit was counted in, and later versions of calendars that none was counted in."""
+def _but_used(alternatives: Sequence[str], newest: Sequence[str], found: Sequence[Limit]) -> list[str]:
+    """Leave out what every limit was counted in; of calendars that none was counted in, take the newest version."""
     used = {limit.calendar for limit in found if limit.calendar}
     names = {_name(one) for one in used}
-    first = {_name(one): one for one in reversed(alternatives)}
-    return [one for one in alternatives if used != {one} and (_name(one) in names or first[_name(one)] == one)]
+    tried = [one for one in alternatives if _name(one) in names and used != {one}]
+    return [*tried, *(one for one in newest if _name(one) not in names)]
 
 
 def _name(reference: str) -> str:
