@@ -100,11 +100,16 @@ def status_command(ctx: click.Context, as_json: bool) -> None:
             "now": show(ledger.clock.now(), ledger.catalogue.zone),
             "test_clock": ledger.clock.is_test,
             "catalogue": str(settings.catalogue.name) if settings.catalogue else "catalogue.toml",
-            "warnings": [text(key, lang) for key in store.warnings()],
+            "warnings": [*(text(key, lang) for key in store.warnings()), *_endless(store.endless_tokens(), lang)],
         }
         for point in sorted(entry_points(group="supportledger.status"), key=lambda p: p.name):
             state |= point.load()(ledger)
     show_record(state, lang, as_json)
+
+
+def _endless(count: int, lang: str) -> list[str]:
+    """Return the warning of tokens without an end, none where there are none."""
+    return [text("tokens_without_end", lang, count=count)] if count else []
 
 
 def vocabulary(lang: str) -> str:

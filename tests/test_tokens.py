@@ -171,6 +171,10 @@ def test_tokens_of_before_are_kept_and_go_on_working(store_url: str) -> None:
     assert tokens.caller(store, secret) is not None
     (row,) = store.tokens()
     assert row == Token(tokens.digest(secret), secret[:11], "agent", "ana", row.created_at, "")
+    told = CliRunner().invoke(assemble(), ["--database", store_url, "--lang", "en", "status", "--json"])
+    assert "1 tokens have no end" in told.stdout
+    store.revoke_token(secret[:11], tokens.machine_now())
+    assert store.endless_tokens() == 0
     store.close()
 
 

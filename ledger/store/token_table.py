@@ -62,3 +62,8 @@ class TokenTable(ABC):
         """Write that a token was used at `at`, unless that was written for an instant after `before` already."""
         sql = "UPDATE ledger_tokens SET last_used_at = ? WHERE hash = ? AND last_used_at < ?"
         self.execute(sql, [at, token_hash, before])
+
+    def endless_tokens(self) -> int:
+        """Return how many tokens are good and have no end: those made before tokens had one."""
+        sql = "SELECT count(*) FROM ledger_tokens WHERE revoked_at = '' AND expires_at = ''"
+        return int(self.query(sql)[0][0])
