@@ -25,6 +25,7 @@ _BUDGET: dict[str, str | Schema] = {
 }
 _ANSWER: dict[str, str | Schema] = {
     "at": "instant",
+    "zone": "text",
     **dict.fromkeys(("minutes", "overdue", "at_risk"), "whole"),
     "items": many(record(**_ITEM)),
     "next": "text?",
@@ -42,6 +43,7 @@ _ACT: dict[str, str | Schema] = {
 }
 _RADAR: dict[str, str | Schema] = {
     "month": "month",
+    "zone": "text",
     "note": "text",
     "found": many(record(act="text", count="whole")),
     "answers": many(record(agent="text", **dict.fromkeys(("answers", "under_a_minute", "share_bp"), "whole"))),

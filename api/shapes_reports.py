@@ -25,6 +25,7 @@ PUBLISH = record(month="month", published_at="instant", provisional="flag", case
 REPORTS: dict[str, Schema] = {
     "report": record(
         at="instant",
+        zone="text",
         known_at="instant?",
         by=many({"type": "string", "enum": list(REPORT_BY)}),
         raw="flag",

@@ -43,6 +43,7 @@ _MAY_BE: dict[str, str | Schema] = {"from": "date?", "to": "date?"}
 WHAT_IF: dict[str, Schema] = {
     "what_if": record(
         at="instant",
+        zone="text",
         position="whole",
         raw="flag",
         cases="whole",

@@ -116,8 +116,9 @@ def verdict_lines(told: Answer, lang: str) -> Iterator[str]:
 
 
 def rule_lines(told: Answer, lang: str) -> Iterator[str]:
-    """Yield the rule that governs, the opening and the due instant; nothing of a case without a target."""
+    """Yield the rule that governs, the opening and the due instant; of a case without a target only the time zone."""
     if told["limit_us"] is None:
+        yield text("explain_zone", lang, zone=told["zone"])
         return
     name = told["calendar"].partition("@")[0]
     key = "explain_always" if name == "24x7" else "explain_hours"
@@ -132,9 +133,9 @@ def rule_lines(told: Answer, lang: str) -> Iterator[str]:
     )
     due = told["due_at"]
     if due is None:
-        yield text("explain_stands_still", lang, opened=moment(told["opened_at"], lang))
+        yield text("explain_stands_still", lang, opened=moment(told["opened_at"], lang), zone=told["zone"])
         return
-    facts = {"due_time": clock_time(due, sharp=_sharp(told)), "due_date": day_of(due, lang)}
+    facts = {"due_time": clock_time(due, sharp=_sharp(told)), "due_date": day_of(due, lang), "zone": told["zone"]}
     yield text("explain_opened", lang, opened=moment(told["opened_at"], lang), **facts)
     if not told["reproduced"]:
         yield text("explain_not_reproduced", lang)

@@ -87,8 +87,8 @@ def _listed(case: Row, at: str, catalogue: Catalogue) -> Row:
     late = calendar.elapsed_us(from_iso(case["due_at"]), from_iso(end)) if end > case["due_at"] else 0
     return {
         **{_NAMES.get(name, name): case[name] or None for name in TOLD},
-        "due_at": show(case["due_at"], case["zone"]),
-        "responded_at": show(case["counted_at"], case["zone"]) if case["counted_at"] else None,
+        "due_at": show(case["due_at"], catalogue.zone),
+        "responded_at": show(case["counted_at"], catalogue.zone) if case["counted_at"] else None,
         "late_us": late,
     }
 

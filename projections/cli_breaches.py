@@ -86,7 +86,7 @@ def show(answer: Row, breaches: Breaches | None, lang: str, *, dated: bool) -> N
     show_rows([readable(row) for row in with_totals(answer, text("label_totals", lang))], lang)
     if breaches is None:
         return
-    click.echo(f"\n{label('breaches', lang)}")
+    click.echo(f"\n{label('breaches', lang)} ({text('times_of', lang, zone=answer['zone'])})")
     if not breaches.explain or not len(breaches):
         show_rows([readable(row) for row in breaches], lang)
     else:

@@ -57,7 +57,7 @@ def radar_command(
 
 def _sheets(answer: dict[str, Any], lang: str) -> dict[str, list[dict[str, Any]]]:
     """Return a workbook's sheets: the counts first, with the month and the note that accuses nobody."""
-    about = {"month": answer["month"], "note": text("radar_note", lang)}
+    about = {"month": answer["month"], "zone": answer["zone"], "note": text("radar_note", lang)}
     tables = {name: answer[name] for name in ("found", "answers", "exclusions", "cases")}
     tables["answers"] = _shares(answer)
     return {label("radar", lang): [about], **{label(f"sheet_{name}", lang): rows for name, rows in tables.items()}}

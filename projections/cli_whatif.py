@@ -14,6 +14,7 @@ from ledger.cli_files import whole_file
 from ledger.cli_show import label, show_rows
 from ledger.commands_whatif import MOST_FLIPS
 from ledger.errors import Malformed
+from ledger.explaining_words import sentence
 from ledger.rules.instants import from_iso, local_date
 from ledger.scenarios import CELLS, PAUSES, Scenario, load_file, parse_limits, parse_text
 from ledger.texts import text
@@ -80,6 +81,8 @@ def what_if(ctx: click.Context, /, chart: Path | None, as_json: bool, **given: A
         return
     for scenario in found["scenarios"]:
         _show(scenario, lang, several=len(found["scenarios"]) > 1)
+    if any(scenario["flips"] for scenario in found["scenarios"]):
+        click.echo("\n" + sentence(text("times_of", lang, zone=found["zone"])))
     if chart is not None:
         click.echo("\n" + text("chart_written", lang, file=chart))
 

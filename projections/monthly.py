@@ -7,7 +7,7 @@ value is escaped, and none of any length or direction of writing moves what stan
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from html import escape
 from typing import Any
 
@@ -15,8 +15,9 @@ from babel.dates import format_skeleton
 
 from ledger.application import Ledger
 from ledger.cli_show import label
+from ledger.errors import NotFound
 from ledger.fields import Id
-from ledger.rules.instants import show
+from ledger.rules.instants import midnight, show, to_iso
 from ledger.texts import text
 from projections.compliance import VERDICTS, Row, Scope, Tally, rows_of, totals, verdict_of
 from projections.exports import duration, readable, word
@@ -36,15 +37,15 @@ _NUMBER = ' class="number"'
 # The columns of the cases' table with their share of its width in per cent: no value makes one wider.
 _COLUMNS = {
     "ticket": 10,
-    "subject": 16,
+    "subject": 14,
     "opened_at": 10,
     "level": 11,
     "priority": 9,
     "due_at": 10,
     "responded_at": 11,
-    "took": 8,
+    "took": 11,
     "verdict": 11,
-    "note_on_case": 12,
+    "note_on_case": 11,
 }
 _FIGURES = {"total": "total", "met": "met", "breached": "breached", "open": "open", "excluded": "excluded_cases"}
 _FIGURES |= {"met_share": "met_share", "p50": "median", "worst": "worst"}  # by name: the words over its column
@@ -66,17 +67,21 @@ td.breached { font-weight: bold; color: #8c1d18; } svg { display: block; width: 
 
 
 def monthly(ledger: Ledger, account: str, month: str, lang: str = "") -> str:
-    """Return the page of a customer's month as things stand now, in `lang` (default: the account's language)."""
+    """Return the page of a customer's month as it is known now, in `lang` (default: the account's language).
+
+    Tickets left are those of the month's end; of now, while it goes on.
+    """
     number = Id().parse(account, "account")
     customer = ledger.ask("account", {"account": number})
     lang = lang or customer["language"]
     now = ledger.clock.now()
     cases = _cases(ledger, number, month)
     zone = customer["zone"]
+    ends = min(now, _last_instant(month, zone))  # what was left when the month ended
     parts = [
         _head(customer, month, lang, now),
         _summary(cases, now, lang),
-        _left(ledger.ask("balance", {"account": number}), zone, now, lang),
+        _left(_balance(ledger, number, ends), zone, ends, lang),
         _section("monthly_cases", lang, _table(cases, now, lang)),
         f'<p class="small">{escape(text("monthly_explained", lang))}</p>',
     ]
@@ -85,6 +90,21 @@ def monthly(ledger: Ledger, account: str, month: str, lang: str = "") -> str:
         f'<!DOCTYPE html>\n<html lang="{lang.replace("_", "-")}"><head><meta charset="utf-8"/>'
         f"<title>{title}</title><style>{_STYLE}</style></head>\n<body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
+
+
+def _balance(ledger: Ledger, account: str, at: str) -> Row:
+    """Return the balance at an instant; of nothing before the account was opened."""
+    try:
+        return ledger.ask("balance", {"account": account, "at": at})
+    except NotFound:
+        return {"grants": [], **dict.fromkeys(("granted", "used", "expired", "voided", "remaining"), 0)}
+
+
+def _last_instant(month: str, zone: str) -> str:
+    """Return the last microsecond of a local month, before what ends with it."""
+    first = date.fromisoformat(f"{month}-01")
+    following = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    return to_iso(midnight(following, zone) - timedelta(microseconds=1))
 
 
 def _cases(ledger: Ledger, account: str, month: str) -> list[Row]:
@@ -197,7 +217,7 @@ def _case(case: Row, now: str, lang: str) -> str:
         "note_on_case": _note(case, lang),
     }
     classes = dict.fromkeys(("level", "priority"), ' class="whole"')
-    classes |= {"took": ' class="number whole"', "verdict": f' class="whole {verdict}"'}
+    classes |= {"took": ' class="number"', "verdict": f' class="whole {verdict}"'}
     cells = {name: f"<td{classes.get(name, '')}>{_or_dash(value)}</td>" for name, value in values.items()}
     for name in ("opened_at", "due_at", "responded_at"):
         cells[name] = f'<td class="whole">{_date_and_time(_moment(case[name], zone))}</td>'

@@ -95,6 +95,7 @@ def page(
         behind[place] = (due_at, ticket)
     return {
         "at": show(cursor.at, catalogue.zone),
+        "zone": catalogue.zone,
         "minutes": minutes,
         **wanted.counts(calendars),
         "items": [wanted.shown(row, left) for left, _due_at, _ticket, _place, row in taken[:limit]],
@@ -188,7 +189,7 @@ class _Wanted:
 
     def shown(self, row: Row, left: int) -> Row:
         """Return a case as it is answered: time left rounded down, and when its office closes before it is due."""
-        name, zone = row["calendar"], row["zone"]
+        name, zone = row["calendar"], self.catalogue.zone  # a list tells time in one zone, its own
         made = {
             key: (show(value, zone) if key in _INSTANTS else value) if value else None
             for key, value in row.items()

@@ -110,6 +110,7 @@ def told(ledger: Ledger, month: str | None, now: str, most: int | None) -> Row:
     excluded = Counter((act.actor, act.other) for act in acts if act.kind == "excluded")
     return {
         "month": month,
+        "zone": zone,
         "note": f"{text('radar_note', 'es_GT')} · {text('radar_note', 'en')}",
         "found": [{"act": kind, "count": sum(act.kind == kind for act in acts)} for kind in KINDS],
         "answers": [

@@ -52,7 +52,7 @@ def prepared(ledger: Ledger, values: dict[str, Any], at: str, _now: str) -> tupl
         going_on(projector)
         cells = read_cells(projector.read, by, now=at, raw=raw, scope=scope, times=times)
     zone = ledger.catalogue.zone
-    found: Row = {"at": show(at, zone), "known_at": None, "by": by, "raw": raw, **_echo(values)}
+    found: Row = {"at": show(at, zone), "zone": zone, "known_at": None, "by": by, "raw": raw, **_echo(values)}
     if "known_at" in values:
         found["known_at"] = show(values["known_at"], zone)
     rows, last = rows_of(cells, by), totals(cells)

@@ -51,7 +51,7 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Answer:
     before = counts_before(cases, scope)
     outcomes = [evaluate(cases, policy, scope) for policy in policies]
     zone = catalogue.zone
-    found: Answer = {"at": show(at, zone), "position": cases.position, "raw": raw}
+    found: Answer = {"at": show(at, zone), "zone": zone, "position": cases.position, "raw": raw}
     found |= {"from": values.get("from"), "to": values.get("to"), "cases": sum(n.total() for n in before.values())}
     found["scenarios"] = [_shown(outcome, before, scope, most) for outcome in outcomes]
     cells = [values["for"]] if "for" in values else list(before)
@@ -127,16 +127,16 @@ def _shown(outcome: Outcome, before: Counts, scope: Scope, most: int) -> Answer:
 
 def _flips(outcome: Outcome, scope: Scope) -> Iterator[tuple[str, str, Any]]:
     """Yield when each case began, its number, and what tells of it: only those shown are worked out."""
+    zone = outcome.policy.catalogue.zone
     for group, own, new, places in outcome.plain:
         for i in places:
             row = group.rows[i]
-            yield row[6], row[1], partial(_plain_flip, group, row, own, new, group.in_time[i])
+            yield row[6], row[1], partial(_plain_flip, group, row, own, new, group.in_time[i], zone)
     for moved, clock in outcome.moved:
         yield clock.started_at, moved.ticket, partial(_moved_flip, moved, clock, outcome.policy, scope)
 
 
-def _plain_flip(group: Group, row: Sequence[Any], own: Terms, new: Terms, before: bool) -> Answer:
-    zone = row[12]
+def _plain_flip(group: Group, row: Sequence[Any], own: Terms, new: Terms, before: bool, zone: str) -> Answer:
     cell = group.level, group.priority
     return {
         "ticket": row[1],
@@ -148,7 +148,8 @@ def _plain_flip(group: Group, row: Sequence[Any], own: Terms, new: Terms, before
 
 
 def _moved_flip(moved: Moved, clock: Clock, policy: Policy, scope: Scope) -> Answer:
-    zone, sides = moved.zone, []
+    zone: str = policy.catalogue.zone
+    sides = []
     for one, present in ((moved.clock, True), (clock, False)):
         cell = (one.verdict_level or one.first_limit[0], one.verdict_priority or one.first_limit[1])
         terms = (policy.own if present else policy.terms)(moved.policy, *cell, moved.day)

@@ -101,8 +101,7 @@ def explain(
 ) -> Explanation | None:
     """Explain a case as of instant `at`; None when it was not open yet.
 
-    `facts` in the order of the log, `recorded` when each was. `alternatives` are calendars (name@version) to try, those
-    that counted nothing in their `newest` version.
+    `facts` in the order of the log, `recorded` when each was. `alternatives`: calendars to try, unused ones `newest`.
     With `pausing` (whether the clock stands still in waits) `terms` and verdict are those of another policy.
     """
     clock = sla.run(facts, at, recorded, None if pausing is None else _policy(terms, pausing))
