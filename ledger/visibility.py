@@ -36,8 +36,9 @@ class Sort(Flag):
 
 KEPT_FROM = {"agent": Sort.MONEY | Sort.PERSON | Sort.FIGURE, "finance": Sort.TEXT}
 
-# Told as one to whoever may ask: an agent only of a case of their own, of cases they hold or nobody does.
-AS_ONE = frozenset({"explain", "queue", "radar", "what_if"})
+# Told as one to whoever may ask: an agent only of a case of their own, of cases they hold or nobody does; of requests
+# for approval who asked for one, and who may give it.
+AS_ONE = frozenset({"explain", "queue", "radar", "what_if", "approvals", "approval"})
 
 
 def _named(sort: Sort, *names: str) -> dict[str, Sort]:
@@ -58,7 +59,10 @@ FIELDS: dict[str, Sort] = {
     "attributes": Sort.TEXT | Sort.WHOLE,
     "explanation": Sort.TEXT | Sort.WHOLE,
     "dues": Sort.WHOLE,
-    **_named(Sort.PERSON, "actor by approver responded_by salesperson"),
+    "values": Sort.MONEY | Sort.TEXT | Sort.WHOLE,
+    "effects": Sort.MONEY | Sort.WHOLE,
+    "effect": Sort.MONEY | Sort.WHOLE,
+    **_named(Sort.PERSON, "actor by approver responded_by salesperson stated_by closed_by"),
     **_named(
         Sort.OPEN,
         # customers, plans, tickets left
@@ -78,6 +82,8 @@ FIELDS: dict[str, Sort] = {
         "entries event recorded_at source key starts ends undoes at_once since ticket_no row confirmed",
         "split_from corrects via direction agreed reminder child percent limit_us what",
         "system returns rule stated answers raised_due",
+        # approvals
+        "approval alone command role status",
         # about the answer itself; the clock; contacts
         "ok pending position replayed items next test_clock instants accounts facts email changed_at forgotten",
     ),
@@ -195,7 +201,7 @@ def _record(record: Answer, eye: _Eye, around: _Of) -> Answer:
 def _of(record: Answer, eye: _Eye, around: _Of) -> _Of:
     event = record.get("event")
     if event is not None:
-        case = event.startswith("ticket.")
+        case = event.startswith("ticket.") or (event.startswith("approval.") and bool(record.get("ticket_no")))
         return _Of(own=False, administrative=record.get("ticket_no") in eye.administrative, case=case)
     if "request" not in record:
         return around
@@ -231,5 +237,5 @@ def _value(value: Any, sort: Sort, eye: _Eye, of: _Of) -> Any:
 
 def _unseen(item: Answer, eye: _Eye) -> bool:
     """Whether an entry of a history is kept as a whole."""
-    event = str(item.get("event", ""))
-    return bool(eye.kept & Sort.MONEY) and event.startswith("account.") and event not in PLAN_FACTS
+    event = str(item.get("event", "ticket."))
+    return bool(eye.kept & Sort.MONEY) and not event.startswith(("ticket.", "decline.")) and event not in PLAN_FACTS

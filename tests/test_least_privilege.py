@@ -344,7 +344,7 @@ def test_every_fact_and_its_fields_have_a_sort() -> None:
 
 
 def test_whoever_is_told_an_answer_as_one_sees_all_or_only_their_own() -> None:
-    for name in AS_ONE:
+    for name in AS_ONE - {"approvals", "approval"}:  # who sees which request stands with them (ledger/approvals.py)
         question = QUESTIONS[name]
         limited = question.roles & KEPT_FROM.keys()
         assert limited <= {"agent"}, name
