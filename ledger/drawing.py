@@ -1,7 +1,8 @@
 """The drawing of an explanation: one time bar in SVG, for the screen and for black-and-white paper.
 
 Counted time is filled, closed hours are hatched, time without a target is white. The due instant is a line through the
-bar, the response a diamond, raises and lowerings are triangles. Made of integers and of the explanation alone, so the
+bar, the response a diamond, raises and lowerings are triangles. What was late is a black edge above, what was waited on
+the customer a dotted one below: it stops nothing. Made of integers and of the explanation alone, so the
 same explanation gives the same bytes; no script, no reference to anything outside.
 """
 
@@ -25,6 +26,7 @@ _STYLE = (
     "text{font:12px sans-serif;fill:#000}.h{font-size:17px;font-weight:bold}.segment{stroke:#000;stroke-width:.5}"
     ".c{fill:#8a8a8a}.x{fill:url(#hatch)}.o{fill:#fff;stroke-dasharray:3 2}.l{stroke:#000;stroke-width:.6;fill:none}"
     ".due{stroke:#000;stroke-width:3}.m{fill:#000;stroke:#fff;stroke-width:1}"
+    ".late{fill:#000}.wait{fill:url(#dots);stroke:#000;stroke-width:.5}"
 )
 
 
@@ -47,7 +49,8 @@ class _Scale(NamedTuple):
 
 def draw(told: Answer, lang: str) -> str:
     """Return the SVG of an explanation (`ledger.explaining`) with words in `lang`, "es_GT" or "en"."""
-    marks = sorted(_marks(told, lang), key=lambda mark: datetime.fromisoformat(mark.at))
+    ends = _ends(told)
+    marks = sorted(_marks(told, ends, lang), key=lambda mark: datetime.fromisoformat(mark.at))
     start = datetime.fromisoformat(told["opened_at"])
     last = max(datetime.fromisoformat(mark.at) for mark in marks)
     scale = _Scale(start, max((last - start) // _MICROSECOND, 1))
@@ -61,12 +64,16 @@ def draw(told: Answer, lang: str) -> str:
         f'<desc id="d">{escape(" ".join(told["words"][lang]))}</desc>',
         f"<style>{_STYLE}</style>",
         '<defs><pattern id="hatch" width="6" height="6" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
-        '<path d="M0 0V6" stroke="#000" stroke-width="1"/></pattern></defs>',
+        '<path d="M0 0V6" stroke="#000" stroke-width="1"/></pattern>'
+        '<pattern id="dots" width="5" height="5" patternUnits="userSpaceOnUse"><path d="M0 0H5V5H0Z" fill="#fff"/>'
+        '<circle cx="2.5" cy="2.5" r="1.2"/></pattern></defs>',
         f'<text class="h" x="{_LEFT}" y="24">{escape(title)}</text>',
         *_head(told, lang),
         *_days(told, scale, last, lang),
         f'<path class="l" d="M{_LEFT} {_TOP + _HEIGHT}H{_LEFT + _BAR}"/>',
         *(_segment(one, scale, lang) for one in told["segments"]),
+        *_late(told, ends, scale, lang),
+        *_waits(told, ends, scale, lang),
         *labels,
         *(_symbol(mark, _units(scale.x(mark.at))) for mark in marks),
         *_legend(height - 14, lang),
@@ -87,7 +94,18 @@ def _head(told: Answer, lang: str) -> Iterator[str]:
     yield f'<text x="{_LEFT}" y="46">{escape(shown)}</text>'
 
 
-def _marks(told: Answer, lang: str) -> Iterator[_Mark]:
+def _ends(told: Answer) -> str:
+    """Return where the bar ends: at the response, else at the instant asked about.
+
+    Long after the due instant it ends as long behind it as the whole of it was: what counts stays to be seen.
+    """
+    if told["responded_at"] or told["until"] != "due":
+        return str(told["responded_at"] or (told["segments"][-1]["until"] if told["segments"] else told["at"]))
+    opened, due, at = (datetime.fromisoformat(told[name]) for name in ("opened_at", "due_at", "at"))
+    return instants.show(instants.to_iso(min(at, due + max(due - opened, timedelta(hours=1)))), told["zone"])
+
+
+def _marks(told: Answer, ends: str, lang: str) -> Iterator[_Mark]:
     yield _mark(told["opened_at"], "opened", lang)
     for change in told["changes"]:
         if change["cause"] != "opened" and _within(change["at"], told):
@@ -97,7 +115,7 @@ def _marks(told: Answer, lang: str) -> Iterator[_Mark]:
     if told["responded_at"]:
         yield _mark(told["responded_at"], "response", lang, told)
     else:
-        yield _mark(told["segments"][-1]["until"] if told["segments"] else told["at"], "at", lang)
+        yield _mark(ends, "at" if ends == told["at"] or told["until"] != "due" else "unanswered", lang)
 
 
 def _within(at: str, told: Answer) -> bool:
@@ -173,6 +191,30 @@ def _segment(one: Answer, scale: _Scale, lang: str) -> str:
     )
 
 
+def _late(told: Answer, ends: str, scale: _Scale, lang: str) -> Iterator[str]:
+    """Yield what of the bar lies behind the due instant of a breach."""
+    if told["raw"] == "breached" and told["due_at"]:
+        words = text("draw_late", lang, late=span(told["late_by_us"], up=True))
+        yield _edge("late", scale.x(told["due_at"]), scale.x(ends), _TOP - 8, 8, words)
+
+
+def _waits(told: Answer, ends: str, scale: _Scale, lang: str) -> Iterator[str]:
+    """Yield each wait on the customer, as far as the bar goes."""
+    last = datetime.fromisoformat(ends)
+    for wait in told["waits"]:
+        if datetime.fromisoformat(wait["from"]) < last:
+            until = wait["until"] if wait["until"] and datetime.fromisoformat(wait["until"]) < last else ends
+            words = f"{clock_time(wait['from'])} – {clock_time(until)}: {text('why_waiting', lang)}"
+            yield _edge("wait", scale.x(wait["from"]), scale.x(until), _TOP + _HEIGHT - 12, 12, words)
+
+
+def _edge(look: str, start: int, end: int, y: int, height: int, words: str) -> str:
+    return (
+        f'<rect class="{look}" x="{_units(start)}" y="{y}" width="{_units(max(end - start, 0))}" height="{height}">'
+        f"<title>{escape(words)}</title></rect>"
+    )
+
+
 _SHAPES = {
     "raised": "m0 -11l7 11h-14z",
     "upgraded": "m0 -11l7 11h-14z",
@@ -193,8 +235,9 @@ def _symbol(mark: _Mark, x: str) -> str:
 
 def _legend(y: int, lang: str) -> Iterator[str]:
     x = _LEFT
-    for look, name in (("c", "counted"), ("x", "closed"), ("o", "outside")):
+    looks = ("segment c", "segment x", "segment o", "late", "wait")
+    for look, name in zip(looks, ("counted", "closed", "outside", "late", "waits"), strict=True):
         label = text(f"draw_legend_{name}", lang)
-        yield f'<path class="segment {look}" d="M{x} {y - 10}h22v12h-22z"/>'
+        yield f'<path class="{look}" d="M{x} {y - 10}h22v12h-22z"/>'
         yield f'<text x="{x + 28}" y="{y}">{escape(label)}</text>'
         x += 50 + _CHAR * len(label)

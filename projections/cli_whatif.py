@@ -136,7 +136,8 @@ def _show(scenario: Answer, lang: str, *, several: bool) -> None:
         line = text(_aimed(aim), lang, **aim)
         click.echo(line if number else f"\n{line}")
     if not scenario["flips_total"]:
-        click.echo("\n" + text("whatif_no_flips", lang))
+        found = any(aim["limit"] for aim in scenario.get("aims", ()))
+        click.echo("\n" + text("whatif_aims_apart" if found else "whatif_no_flips", lang))
         return
     kinds = ", ".join(_kind(name, count, lang) for name, count in scenario["changed"].items())
     shown = len(scenario["flips"])

@@ -82,11 +82,26 @@ def _follows(told: Answer, catalogue: Catalogue) -> None:
 
 
 def drawn(told: Answer, lang: str = "es_GT") -> ElementTree.Element:
-    """Return the drawing, well-formed: one rect a segment, side by side, in proportion to their time."""
+    """Return the drawing, well-formed: one rect a segment, side by side, in proportion to their time.
+
+    What was late has an edge that begins at the due instant's line; each wait begun before the end has one of its own.
+    """
     text = draw(told, lang)
     assert text == draw(told, lang)
     root = ElementTree.fromstring(text)  # noqa: S314 - our own drawing
-    rects = list(root.iter(f"{SVG}rect"))
+    every = list(root.iter(f"{SVG}rect"))
+    rects = [rect for rect in every if "segment" in rect.attrib["class"].split()]
+    late = [rect for rect in every if rect.attrib["class"] == "late"]
+    due = next((p for p in root.iter(f"{SVG}path") if p.attrib.get("class") == "due"), None)
+    assert len(late) == (told["raw"] == "breached")
+    if late:
+        assert due is not None
+        assert due.attrib["d"].startswith(f"M{late[0].attrib['x']} ")
+        assert float(late[0].attrib["x"]) + float(late[0].attrib["width"]) <= 730.001
+    end = told["responded_at"] or told["at"]
+    waits = [rect for rect in every if rect.attrib["class"] == "wait"]
+    assert len(waits) <= sum(when(wait["from"]) < when(end) for wait in told["waits"])
+    assert bool(waits) >= any(when(w["from"]) < when(told["segments"][-1]["until"]) for w in told["waits"] if rects)
     assert len(rects) == len(told["segments"])
     for (one, rect), (_next, after) in pairwise(zip(told["segments"], rects, strict=True)):
         assert abs(float(rect.attrib["x"]) + float(rect.attrib["width"]) - float(after.attrib["x"])) < 0.0015
