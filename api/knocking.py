@@ -32,6 +32,7 @@ class Knocking:
         self._bad: OrderedDict[str, deque[float]] = OrderedDict()
         self._good: tuple[float, frozenset[str]] | None = None
         self._lock = threading.Lock()
+        self._reading = threading.Lock()
 
     def check(self, address: str, secret: str, store: Store) -> None:
         """Raise TooManyBadTokens where an address is over its limit and the token is none of the good ones."""
@@ -58,13 +59,16 @@ class Knocking:
             return 0 if left <= 0 else int(left) + 1
 
     def _known(self, store: Store) -> frozenset[str]:
-        with self._lock:
-            now = self._clock()
-            if self._good is None or self._good[0] <= now:
+        """Return the hashes of the good tokens; while one thread reads them anew the others go by those of before."""
+        known = self._good
+        if (known is None or known[0] <= self._clock()) and self._reading.acquire(blocking=known is None):
+            try:
                 at = tokens.machine_now()
                 good = frozenset(t.hash for t in store.tokens() if tokens.state(t, at) == "good")
-                self._good = (now + _GOOD_SECONDS, good)
-            return self._good[1]
+                known = self._good = (self._clock() + _GOOD_SECONDS, good)
+            finally:
+                self._reading.release()
+        return known[1] if known is not None else frozenset()
 
 
 def network(address: str) -> str:
