@@ -41,7 +41,7 @@ _GIVEN: dict[str, str | Schema] = {"grant": "text", "kind": "text", "level": "le
 _OPENED = record(ticket="text", grant="text?", why="text?", level="level?", due_at="instant?", limit_seconds="whole?")
 _SUMS = (
     *("billed", "net", "tax", "paid", "paid_assumed", "credited", "written_off", "due", "refund_owed", "credit"),
-    *("unapplied", "received", "assumed", "refunded", "reversed", "upgrade_excess"),
+    *("unapplied", "received", "assumed", "unused_assumed", "refunded", "reversed", "upgrade_excess"),
 )
 _CARD: dict[str, str | Schema] = {"card_charge?": record(attempt="text", charge="text", outcome="text", code="text?")}
 _LEFT: dict[str, str | Schema] = {

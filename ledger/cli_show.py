@@ -20,7 +20,7 @@ _OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "a
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
 # What most accounts never have: people see it where there is some.
-_RARE = {"assumed", "paid_assumed", "refund_owed", "reversed_amount"}
+_RARE = {"assumed", "paid_assumed", "unused_assumed", "refund_owed", "reversed_amount"}
 
 
 def label(name: str, lang: str) -> str:

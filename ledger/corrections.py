@@ -121,6 +121,8 @@ def refund(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
     """Give money back that pays nothing; by card through the gateway, otherwise as it was paid out."""
     book = account.whole(asked.now)
     payment = _payment(book, account, v["payment"])
+    if payment.assumed:
+        raise Refused("assumed_not_refunded", payment=payment.payment)
     if v["method"] == "card" and payment.method != "card":
         raise Refused("not_paid_by_card", payment=payment.payment)
     if v["method"] != "card" and not v.get("reference"):

@@ -111,7 +111,7 @@ class _Seen:
     """What the book had before: the difference is what the command does."""
 
     def __init__(self, book: Book) -> None:
-        self.charges = set(book.charges)
+        self.charges = {*book.charges, *book.debts}
         self.grants = {g.id: g.voided for g in book.grants.values()}
         self.credit = book.purse.credit
 

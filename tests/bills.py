@@ -70,11 +70,12 @@ def states(desk: Desk, **given: Any) -> dict[str, str]:
     return {name: str(charge["state"]) for name, charge in charges(desk, **given).items()}
 
 
-def money(desk: Desk, **given: Any) -> Answer:
-    """Ask for the billing; both its sums hold."""
+def money(desk: Desk, *, assumed: bool = False, **given: Any) -> Answer:
+    """Ask for the billing; both its sums hold. `assumed`: also with what an import supposed to be paid."""
     answer = desk.ask("billing", account=PANADERIA, **given)
     part = {name: minor(value) for name, value in answer.items() if isinstance(value, str) and name in SUMS}
-    owed = part["due"] - part["refund_owed"]
+    owed = part["due"] - part["refund_owed"] + (minor(answer["paid_assumed"]) if assumed else 0)
+    assert minor(answer["assumed"]) == minor(answer["paid_assumed"]) + minor(answer["unused_assumed"])
     assert part["billed"] == part["paid"] + part["credited"] + part["written_off"] + owed, answer
     assert part["billed"] == part["net"] + part["tax"], answer
     came = part["received"] + part["upgrade_excess"] - part["reversed"] - part["refunded"]

@@ -131,11 +131,11 @@ class Story:
 
     def open_attempt(self, plan: Plan) -> bool:
         """Whether a card attempt is unanswered, or none was answered, so that the plan cannot lapse by its dates."""
-        if plan.owed == plan.settled:  # taken back: no card is asked for it again (ledger/rules/lifecycle.py)
-            return False
         made = [a for a in self.attempts.values() if a["charge"] == plan.owed]
         if any(a["outcome"] == "open" for a in made):
             return True
+        if plan.owed == plan.settled:  # taken back: no card is asked for it again (ledger/rules/changes.py)
+            return False
         return plan.card and not any(a["outcome"] != "open" for a in made)
 
     def happen(self, kind: int, name: str, at: datetime) -> None:

@@ -73,3 +73,20 @@ def test_a_pending_answer_is_waited_for(desk: Desk) -> None:
     gateway = asked(desk, "pending")
     desk.ledger.collect(PANADERIA)
     assert [call for call, _reference in gateway.calls] == ["charge", "look_up", "look_up"]
+
+
+@pytest.mark.parametrize("manual", [False, True], ids=["by card", "by hand since"])
+def test_with_an_attempt_unanswered_at_the_end_of_grace_it_lapses_at_the_refusal(desk: Desk, manual: bool) -> None:
+    """Whoever asked the card, and however the plan is paid since. (It used to lapse under the gateway's answer.)"""
+    desk.sell().at("2026-04-12 10:00")
+    desk.ledger._gateway = Mute("pending")
+    desk.do("card.register", account=PANADERIA, token="tok_ok")
+    desk.do("card.charge", account=PANADERIA, charge=f"{PANADERIA}-S1-r1")
+    if manual:
+        desk.do("plan.pay_by", account=PANADERIA, pay_by="card")
+        desk.do("plan.pay_by", account=PANADERIA, pay_by="manual")
+    desk.at("2026-04-20 10:00")
+    assert desk.state() == "past_due"
+    answer = GatewayAnswer(f"{PANADERIA}/{PANADERIA}-S1-r1-x1", "refused", desk.ledger.clock.now(), code="declined")
+    desk.ledger.settle(answer)
+    assert desk.state() == "lapsed"

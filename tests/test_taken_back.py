@@ -168,6 +168,45 @@ def test_a_refund_the_gateway_refuses_after_the_chargeback_is_owed_no_more(desk:
     assert (money(desk)["refunded"], money(desk)["refund_owed"], money(desk)["due"]) == ("0.00", "0.00", "150.00")
 
 
+def test_a_refund_owed_stops_no_plan_and_a_preview_counts_it(desk: Desk) -> None:
+    """Of a lapsed plan: no plan, and nothing past due. (It used to end in a KeyError: the debt is no charge.)"""
+    may(desk, "400.00")
+    refund(desk, "P1", "150.00")
+    desk.at("2026-06-08 10:00")
+    reverse(desk, "P1")
+    desk.pay(amount="250.00")
+    assert money(desk)["refund_owed"] == money(desk)["due"] == "150.00"
+    assert desk.ticket()["code"] == "no_plan"
+    told = desk.ask("preview", account=PANADERIA, of="purchase", level="basic", term="monthly")
+    assert (told["owed_before"], told["due"]) == ("150.00", "250.00")
+    desk.sell(paid=0).pay(amount="400.00")
+    assert (desk.state(), money(desk)["due"], money(desk)["credit"]) == ("in_force", "0.00", "0.00")
+
+
+def test_assumed_money_is_not_given_back(desk: Desk) -> None:
+    """Nobody saw it. Billing tells it apart, also when a credit note frees it."""
+    desk.at("2026-05-01 10:00").sell(paid=0)
+    fields: Any = {"customer_no": PANADERIA, "by": "import", "source": "import:desk:1", "payment": full("I0")}
+    assumed = f.PaymentRecorded(
+        **fields, occurred_at=desk.ledger.clock.now(), amount=25_000, currency="GTQ", method="transfer", reference="r"
+    )
+    desk.ledger.record(PANADERIA, lambda _account: [assumed], desk.ledger.clock.now())
+    told = money(desk, assumed=True)
+    assert (told["paid"], told["paid_assumed"], told["received"], told["assumed"]) == (
+        "0.00",
+        "250.00",
+        "0.00",
+        "250.00",
+    )
+    with desk.refused("assumed_not_refunded"):
+        refund(desk, "I0", "1.00")
+    reverse(desk, "I0", "mistake")
+    told = money(desk)
+    assert (told["assumed"], told["reversed"], told["due"], desk.state()) == ("0.00", "0.00", "250.00", "past_due")
+    desk.pay()
+    assert (money(desk)["paid"], money(desk)["received"], desk.state()) == ("250.00", "250.00", "in_force")
+
+
 # --- as it is told --------------------------------------------------------------------------------------------------
 
 

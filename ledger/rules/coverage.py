@@ -64,6 +64,8 @@ class Case:
         today = local_day(self.at, self.book.zone).isoformat()
         past_due = self.book.past_due()
         for charge in self.book.owed():
+            if charge.id in self.book.debts:  # no sale: it stops nothing
+                continue
             if charge.id in past_due or charge.due_on < today:
                 return charge.id
         return ""

@@ -293,9 +293,9 @@ class Lifecycle(State, ABC):
             self._end(sub, "lapsed", at)
 
     def awaits_card(self, sub: Subscription) -> bool:
-        """Whether a renewal's card has an attempt without answer, or none with one: it cannot lapse yet (rule 7)."""
+        """Whether it cannot lapse yet (rule 7): a card attempt has no answer; or none was answered, of a renewal's."""
         states = {attempt.state for attempt in self.attempts.values() if attempt.charge == sub.unpaid}
-        return sub.pay_by == "card" and sub.awaits_renewal and ("asked" in states or not states)
+        return "asked" in states or (sub.pay_by == "card" and sub.awaits_renewal and not states)
 
     _STEPS: ClassVar[dict[int, Callable[[Lifecycle, str, str], None]]] = {
         EXPIRE: _expire,

@@ -39,30 +39,34 @@ def charge_money(book: State, charge: Charge) -> ChargeMoney:
 def sums(book: State) -> dict[str, int]:
     """Return the sums of an account's money; voided charges stand in none.
 
-    billed = paid + paid_assumed + credited + written_off + due - refund_owed, and
-    received + assumed + upgrade_excess - reversed - refunded = paid + paid_assumed + credit + unapplied - refund_owed.
+    billed = paid + paid_assumed + credited + written_off + due - refund_owed; assumed = paid_assumed + unused_assumed;
+    received + upgrade_excess - reversed - refunded = paid + credit + unapplied - refund_owed.
     """
-    purse, hollow = book.purse, book.hollow
+    purse, assumed = book.purse, book.assumed
     counted = [c for c in book.charges.values() if not c.voided_at]
     money = [charge_money(book, charge) for charge in counted]
-    owed = refund_owed(book)
-    back = {payment: 0 if payment in book.assumed else amount for payment, amount in book.reversed.items()}
+    debts = [charge_money(book, debt) for debt in book.debts.values()]
+    owed, paid_assumed = refund_owed(book), sum(m.assumed for m in (*money, *debts))
+    credit = [lot for lot in purse.lots if lot[0] not in book.hollow]
+    waiting = [lot for lot in purse.waiting.items() if lot[0] not in book.hollow]
+    unused = sum(amount for origin, amount in (*credit, *waiting) if origin in assumed)
     return {
         "billed": sum(c.total for c in counted),
         "net": sum(c.total - c.total_tax for c in counted),
         "tax": sum(c.total_tax for c in counted),
         "paid": sum(m.paid for m in money),
-        "paid_assumed": sum(m.assumed for m in money),
+        "paid_assumed": paid_assumed,
         "credited": sum(c.credited for c in counted),
         "written_off": sum(c.written_off for c in counted),
         "due": sum(m.due for m in money) + owed,
         "refund_owed": owed,
-        "credit": sum(amount for origin, amount in purse.lots if origin not in hollow),
-        "unapplied": sum(amount for origin, amount in purse.waiting.items() if origin not in hollow),
+        "credit": sum(amount for origin, amount in credit if origin not in assumed),
+        "unapplied": sum(amount for origin, amount in waiting if origin not in assumed),
         "received": sum(p.amount for p in book.payments.values() if not p.assumed),
-        "assumed": sum(p.amount - book.reversed.get(p.payment, 0) for p in book.payments.values() if p.assumed),
+        "assumed": paid_assumed + unused,
+        "unused_assumed": unused,
         "refunded": purse.refunded,
-        "reversed": sum(back.values()),
+        "reversed": sum(amount for payment, amount in book.reversed.items() if payment not in assumed),
         "upgrade_excess": purse.excess,
     }
 
