@@ -17,9 +17,9 @@ from api.operations import LedgerBlueprint, Operation
 from api.responses import MOST_POSITION, conditional, wanted_position
 from api.vocabulary import MIN_POSITION
 from ledger.command import AUDITORS, CLERKS, MONEY
-from ledger.documents import closings
 from ledger.errors import Malformed
 from ledger.fields import Field, Id, Month, Text, Whole
+from ledger.months import closings
 from ledger.questions import once_more
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
@@ -112,8 +112,9 @@ def _declines(read: Store, values: dict[str, Any], after: Any, limit: int) -> Ro
 
 def _entries(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
     account, month = values.get("account") or "", values.get("month") or ""
-    closed = closings(services().ledger.store)
-    return billing.entries(read, closed, account=account, month=month, after=after, limit=limit)
+    ledger = services().ledger
+    closed, zone = closings(ledger.store), ledger.catalogue.zone
+    return billing.entries(read, closed, zone=zone, account=account, month=month, after=after, limit=limit)
 
 
 def _add(blp: LedgerBlueprint, listing: Listing) -> None:

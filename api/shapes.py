@@ -7,6 +7,7 @@ ends in `?`; a kind that ends in `?` may be null.
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_books import BOOKS, DOCUMENTS
 from api.shapes_explain import EXPLAIN
 from api.shapes_lists import CASE, CLOCK, COUNTS, LABELS, LISTS
 from api.shapes_queue import QUEUE
@@ -123,21 +124,7 @@ _QUESTIONS: dict[str, Schema] = {
         renews_on="date?",
         cancel_by="date?",
     ),
-    "documents": record(
-        account="text",
-        documents=many(
-            record(
-                document="text",
-                kind="text",
-                charge="text",
-                issued_at="instant",
-                **_NET,
-                currency="text",
-                uuid="text?",
-                certified_as="text?",
-            )
-        ),
-    ),
+    "documents": DOCUMENTS,
     "payments": record(
         account="text",
         at="instant",
@@ -181,6 +168,7 @@ _QUESTIONS: dict[str, Schema] = {
     ),
 }
 
+
 _COMMANDS: dict[str, Schema] = {
     "account.open": record(account="text"),
     "plan.purchase": record(subscription="text", charge=or_null(_CHARGE), **_CARD),
@@ -213,7 +201,7 @@ _COMMANDS: dict[str, Schema] = {
     "charge.write_off": record(amount="money", **_LEFT),
     "charge.credit": record(note="text", **_NET, **_LEFT),
     "document.certify": record(document="text", uuid="text"),
-    "books.close": record(month="month"),
+    **BOOKS,
     "gateway.script": record(outcomes=many({"type": "string"})),
     "licence.renew": record(subscription="text", licence_until="date"),
     "payment.record": record(

@@ -24,7 +24,7 @@ KEY = re.compile(r'"([\x21\x23-\x5b\x5d-\x7e]{1,200})"|([\x21\x23-\x7e]{1,200})'
 _CREATES = {
     *("account.open", "plan.purchase", "payment.record", "addon.purchase", "courtesy.grant", "ticket.open"),
     *("plan.upgrade", "card.register", "payment.refund", "charge.discount", "charge.credit", "books.close"),
-    "report.publish",
+    *("report.publish", "document.reissue"),
 }
 # What a client may then GET; the other creations are told by the account.
 _LOCATIONS = {"account.open": "account", "ticket.open": "ticket"}

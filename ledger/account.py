@@ -149,6 +149,10 @@ class Account:
             return self._book
         return fold(self.prices, self.facts, instant)
 
+    def zone_at(self, at: str) -> str:
+        """Return the account's zone as it was at instant `at`."""
+        return self._book.zone_at(at)
+
     def unrecorded(self, now: str) -> list[f.Due]:
         """Return the due facts up to `now` that the log lacks, and the corrections it needs."""
         return self.whole(now).journal.missing(now)

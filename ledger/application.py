@@ -16,9 +16,11 @@ from eventsourcing.persistence import EventStore, IntegrityError
 
 from ledger import (
     billing,
+    books,
     case_changes,
     changes,
     corrections,
+    customers,
     documents,
     plans,
     policies,
@@ -41,7 +43,7 @@ from ledger.gateways.sandbox import Sandbox
 from ledger.questions import portfolio
 from ledger.recording import RETRY_SECONDS, Entry, pause
 from ledger.rules import instants
-from ledger.rules.subscriptions import FAR, local_day
+from ledger.rules.subscriptions import FAR
 from ledger.store import FactMapper, Request, Store
 from ledger.visibility import shown, told_to
 
@@ -71,6 +73,7 @@ _ACCOUNT_DECISIONS: dict[str, Decide] = {
     "charge.void": corrections.void,
     "charge.write_off": corrections.write_off,
     "charge.credit": corrections.credit,
+    "account.change": customers.change,
 }
 
 
@@ -174,7 +177,7 @@ class Ledger(Cashier):
             return self._script(values, asked, request)
         if name == "card.register":
             billing.check_token(self.gateway, values["token"])
-        if name in _ACCOUNT_DECISIONS or name == "document.certify":
+        if name in _ACCOUNT_DECISIONS or name.startswith("document."):
             with self.accounts.existing(values["account"]) as account:
                 if asked.at < account.opening.occurred_at:
                     opened_at = instants.show(account.opening.occurred_at, account.opening.zone)
@@ -187,7 +190,7 @@ class Ledger(Cashier):
 
     def _decide(self, name: str, account: Account, values: Answer, asked: Asked) -> plans.Decided:
         if name == "document.certify":
-            known = documents.documents(self.store, account, FAR, None)
+            known = self._papers(account, FAR, None)
             decided = documents.certify(account, values, asked, [one["document"] for one in known])
             for event in self.store.select_events(references.reference_stream("fel", values["uuid"])):
                 used = f.decode(event.topic, event.state, event.position)
@@ -196,12 +199,16 @@ class Ledger(Cashier):
         if name == "payment.record":
             currency = plans.payment_currency(account, values)
             values = {**values, "place": references.place(self.store, account, values, currency)}
+        if name == "document.reissue":
+            return documents.reissue(account, values, asked, self._papers(account, FAR, None), self.catalogue.currency)
         return _ACCOUNT_DECISIONS[name](account, values, asked, self.catalogue)
 
     def _close_month(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
-        today = local_day(asked.now, self.catalogue.zone).isoformat()
-        answer = {"ok": True, "month": values["month"]}
-        row = documents.close_month(self.store, values, asked, today)
+        if values.get("dry_run"):
+            found = books.rehearse(self, values, asked)
+            return {"ok": True, **found, "position": self.store.last_position()}
+        row, found = books.close(self, values, asked)
+        answer = {"ok": True, **found}
         return {**answer, "position": self.append([row], asked.now, request, answer)}
 
     def _assign_calendar(self, values: Answer, asked: Asked, request: Request | None) -> Answer:
@@ -307,6 +314,10 @@ class Ledger(Cashier):
             body = decided.answer(book)
         else:
             body = decided.answer(None)  # type: ignore[arg-type]  # it needs no book: no fact touched one
+        if account is not None and decided.papers:
+            entry.papers(account, decided.papers)
+            names = entry.numbered()[-len(decided.papers) :]
+            body |= {paper.kind: name for paper, name in zip(decided.papers, names, strict=True)}
         entry.others(decided.others)
         answer = {"ok": False, "code": decided.declined, **body} if decided.declined else {"ok": True, **body}
         return {**answer, "position": entry.save(request, answer)}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -15,6 +16,7 @@ from typing import Any
 import click
 
 from ledger.apply import answers, bounded_lines, is_malformed, refusal
+from ledger.cli_books import books_check_command
 from ledger.cli_clock import clock_group
 from ledger.cli_commands import command_groups, help_text, question_commands
 from ledger.cli_contacts import contact_group, webhook_group
@@ -143,6 +145,8 @@ def assemble(lang: str = "") -> click.Group:
     ):
         whole.add_command(command)
     for command in (*command_groups(lang), *question_commands(lang)):
+        if command.name == "books" and isinstance(command, click.Group):
+            command.add_command(books_check_command)
         whole.add_command(command)
     for point in sorted(entry_points(group="supportledger.commands"), key=lambda p: p.name):
         point.load()(whole)
@@ -152,11 +156,9 @@ def assemble(lang: str = "") -> click.Group:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; turn refusals into words and exit codes.
-
-    SIGPIPE stays ignored, as Python has it: a server, or a command that talks to one, must not die of a peer that
-    hangs up. Where our own reader has left (`| head`), click and rich end us without a word.
-    """
+    """Run the command line; turn refusals into words and exit codes."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us quietly, as other tools
     arguments = sys.argv[1:] if args is None else args
     lang = Settings.read().lang
     for word, after in zip(arguments, [*arguments[1:], ""], strict=True):

@@ -83,6 +83,9 @@ def _happened(entry: dict[str, Any], lang: str, currency: str) -> str:
     for name in _OPTIONAL:
         if name not in entry and f"{key}_without_{name}" in table():
             key = f"{key}_without_{name}"
+    if entry["event"] == "account.changed":
+        given = [name for name in ("name", "nit", "address", "zone", "language") if name in entry]
+        entry = {**entry, "changes": ", ".join(f"{label(name, lang)} {entry[name]}" for name in given)}
     return text(key, lang, **{name: _cell(value, lang, name, currency) for name, value in entry.items()})
 
 

@@ -79,6 +79,19 @@ COMMANDS = by_name(
             "/accounts",
         ),
         Command(
+            "account.change",
+            (
+                ACCOUNT,
+                may("name", Text(200)),
+                may("nit", Text(20)),
+                may("address", Text(300)),
+                may("zone", Zone()),
+                may("language", Choice(LANGUAGES)),
+            ),
+            MONEY,
+            "/accounts/{account}/changes",
+        ),
+        Command(
             "plan.purchase",
             (
                 ACCOUNT,
@@ -212,4 +225,7 @@ QUESTIONS = by_name(
 )
 
 # Commands that need a reason whatever their date (DOMAIN.md 9, 12, "Response targets").
-NEED_REASON = frozenset({"courtesy.grant", "ticket.give_back", "ticket.exclude", "ticket.revise"}) | CORRECTIONS
+NEED_REASON = (
+    frozenset({"document.reissue", "courtesy.grant", "ticket.give_back", "ticket.exclude", "ticket.revise"})
+    | CORRECTIONS
+)

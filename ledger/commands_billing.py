@@ -19,7 +19,7 @@ from ledger.command import (
     may,
     need,
 )
-from ledger.fields import Amount, Choice, Date, Field, Month, Text, Uuid, Words
+from ledger.fields import Amount, Choice, Date, Field, Flag, Month, Text, Uuid, Words
 from ledger.gateways.sandbox import OUTCOMES
 
 OPERATORS = frozenset({"operator"})
@@ -71,7 +71,8 @@ BILLING_COMMANDS = (
         need("series", Text(40)),
         need("number", Text(40)),
     ),
-    Command("books.close", (need("month", Month()),), MONEY, "/books/closings"),
+    _on_account("document.reissue", "reissues", need("document", Text(40)), roles=MONEY),
+    Command("books.close", (need("month", Month()), may("dry_run", Flag())), MONEY, "/books/closings"),
     _on_account("gateway.script", "gateway-script", need("outcomes", Words(OUTCOMES)), roles=OPERATORS),
 )
 

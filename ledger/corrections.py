@@ -29,14 +29,14 @@ def discount(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -
         raise Refused("invoiced_already", charge=charge.id)
     _at_most(v["amount"], charge.due, "charge", charge.id, book)
     number = _number(account, f.DiscountGiven)
-    parts = split(v["amount"])
+    tax = line_tax(v["amount"], charge.total, charge.total_tax)
     fact = f.DiscountGiven(
         **_corrects(account, v, asked),
         discount=f"{account.number}-D{number}",
         charge=charge.id,
-        gross=parts.gross,
-        net=parts.net,
-        tax=line_tax(v["amount"], charge.total, charge.total_tax),
+        gross=v["amount"],
+        net=v["amount"] - tax,
+        tax=tax,
     )
     return Decided([fact], answer=lambda book: {"discount": fact.discount, **_left(book, charge.id)})
 

@@ -7,17 +7,18 @@ append lock, so that nobody waits and no number is lost. The certifier's UUID, s
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ledger import facts as f
 from ledger.account import Account, Asked
-from ledger.errors import Conflict, NotFound, Refused
+from ledger.errors import NotFound, Refused
+from ledger.months import booked_in, closings, local_month
 from ledger.plans import Answer, Decided, common
 from ledger.references import reference_stream
 from ledger.rules.book import Book
 from ledger.rules.instants import show
 from ledger.rules.money import show_amount
-from ledger.store import NEXT, Recorded, Store
+from ledger.store import NEXT, Recorded, Row, Store
 
 CAUSES = (f.ChargeRaised, f.ChargePaid, f.ChargeVoided, f.CreditNoted, f.DueFactWithdrawn)
 SERIES = {"invoice": "F", "credit_note": "NC"}
@@ -130,9 +131,19 @@ def _gone(account: Account, book: Book, charge: str) -> f.Fact:
     return (own or withdrawn or [account.opening])[-1]
 
 
+def _customer(account: Account, book: Book, kind: str, charge: str) -> f.AccountOpened | f.DocumentIssued:
+    """Return whom a document names: the customer as of today; a credit note whom the invoice that it corrects named."""
+    if kind == "credit_note":
+        for paper in reversed(account.papers.get(charge, ())):
+            if paper.kind == "invoice":
+                return paper if paper.name else account.opening
+    return book.account or account.opening
+
+
 def _document(
     account: Account, book: Book, cause: f.Fact, kind: str, subject: str, charge: str, gross: int, tax: int, home: str
 ) -> f.DocumentIssued:
+    customer = _customer(account, book, kind, charge)
     return f.DocumentIssued(
         customer_no=cause.customer_no,
         occurred_at=cause.occurred_at,
@@ -147,6 +158,9 @@ def _document(
         net=gross - tax,
         tax=tax,
         currency=book.currency,
+        name=customer.name,
+        nit=customer.nit,
+        address=customer.address,
     )
 
 
@@ -167,41 +181,93 @@ def numbers(issued: Iterable[f.DocumentIssued]) -> list[Recorded]:
     return rows
 
 
-def documents(store: Store, account: Account, at: str, position: int | None) -> list[Answer]:
-    """Return an account's documents up to instant `at`, in order of issue, each with its number and certificate."""
+def documents(store: Store, account: Account, at: str, position: int | None, books_zone: str) -> list[Answer]:
+    """Return the documents that an account had at instant `at`, in order of issue, each with number and certificate.
+
+    `issued_at` is when it was made, `value_date` that of what called for it, `booked_in` its accounting month; what it
+    says of the customer is what held when it was issued.
+    """
     numbered: dict[tuple[str, str], list[int]] = {}
+    issued: list[tuple[Row, f.DocumentIssued]] = []
     for row in store.rows_of_account(account.number, position):
         if row.topic == f.NumberTaken.TOPIC:
             taken = f.decode(row.topic, row.state, row.position)
             assert isinstance(taken, f.NumberTaken)
             numbered.setdefault((taken.series, taken.subject), []).append(row.version)
+        elif row.topic == f.DocumentIssued.TOPIC and row.recorded_at <= at:
+            fact = f.decode(row.topic, row.state, row.position)
+            assert isinstance(fact, f.DocumentIssued)
+            issued.append((row, fact))
     certified = {x.document: x for x in account.facts if isinstance(x, f.DocumentCertified)}
+    closed = closings(store)
     found = []
-    for fact in account.facts:
-        if not isinstance(fact, f.DocumentIssued) or fact.occurred_at > at:
-            continue
-        number = numbered[(fact.series, fact.subject)].pop(0)
-        name = f"{fact.series}-{number}"
-        found.append(_shown(fact, name, certified.get(name), account.opening.zone))
+    for row, fact in issued:
+        numbers_left = numbered.get((fact.series, fact.subject))
+        name = f"{fact.series}-{numbers_left.pop(0)}" if numbers_left else ""
+        month = local_month(fact.occurred_at, account.zone_at(fact.occurred_at))
+        booked = booked_in(month, row.position, row.recorded_at, closed, books_zone)
+        zone = account.zone_at(row.recorded_at)
+        shown = _shown(fact, name, certified.get(name), account.opening)
+        shown["issued_at"], shown["value_date"] = show(row.recorded_at, zone), show(fact.occurred_at, zone)
+        found.append({**shown, "booked_in": booked})
     return found
 
 
-def _shown(fact: f.DocumentIssued, name: str, certificate: f.DocumentCertified | None, zone: str) -> Answer:
-    shown: dict[str, Any] = {
+def _shown(
+    fact: f.DocumentIssued, name: str, certificate: f.DocumentCertified | None, opening: f.AccountOpened
+) -> Answer:
+    customer = fact if fact.name else opening  # from before documents kept it: nothing of it could change then
+    fel = f"{certificate.series}-{certificate.number}" if certificate is not None else None
+    return {
         "document": name,
         "kind": fact.kind,
         "charge": fact.charge,
-        "issued_at": show(fact.occurred_at, zone),
+        "issued_at": "",
+        "value_date": "",
+        "booked_in": "",
         "gross": show_amount(fact.gross),
         "net": show_amount(fact.net),
         "tax": show_amount(fact.tax),
         "currency": fact.currency,
-        "uuid": None,
-        "certified_as": None,
+        "name": customer.name,
+        "nit": customer.nit or None,
+        "address": customer.address or None,
+        "uuid": certificate.uuid if certificate is not None else None,
+        "certified_as": fel,
     }
-    if certificate is not None:
-        shown |= {"uuid": certificate.uuid, "certified_as": f"{certificate.series}-{certificate.number}"}
-    return shown
+
+
+def reissue(account: Account, v: Answer, asked: Asked, known: Iterable[Answer], home: str) -> Decided:
+    """Take a standing invoice back by a credit note and issue it again, with what holds of the customer today.
+
+    Moves no money (rule 9). `known` are the account's documents. Refused for what is no invoice, or stands no more.
+    """
+    document = next((one for one in known if one["document"] == v["document"]), None)
+    if document is None:
+        raise NotFound("unknown_document", document=v["document"], account=account.number)
+    if document["kind"] != "invoice":
+        raise Refused("not_an_invoice", document=v["document"])
+    charge = document["charge"]
+    own = [one["document"] for one in known if one["charge"] == charge and one["kind"] == "invoice"]
+    stands = standing(account.papers[charge])
+    if stands.invoices < 1 or stands.gross <= 0 or own[-1] != v["document"]:
+        raise Refused("document_not_standing", document=v["document"])
+    book = account.whole(asked.now)
+    cause = f.Fact(**common(account.number, asked))
+    note = _document(account, book, cause, "credit_note", f"{charge}-again", charge, stands.gross, stands.tax, home)
+    again = _document(account, book, cause, "invoice", charge, charge, stands.gross, stands.tax, home)
+    answer = {
+        "document": v["document"],
+        "charge": charge,
+        "gross": show_amount(again.gross),
+        "net": show_amount(again.net),
+        "tax": show_amount(again.tax),
+        "currency": again.currency,
+        "name": again.name,
+        "nit": again.nit or None,
+        "address": again.address or None,
+    }
+    return Decided(papers=[note, again], answer=lambda _book: dict(answer))
 
 
 def certify(account: Account, v: Answer, asked: Asked, names: Iterable[str]) -> Decided:
@@ -220,36 +286,3 @@ def certify(account: Account, v: Answer, asked: Asked, names: Iterable[str]) -> 
     claim = f.ReferenceClaimed(**common(account.number, asked), bank="fel", reference=fact.uuid, payment=fact.document)
     row = Recorded(reference_stream("fel", fact.uuid), 1, claim)
     return Decided([fact], [row], lambda _book: {"document": fact.document, "uuid": fact.uuid})
-
-
-def close_month(store: Store, v: Answer, asked: Asked, today: str) -> Recorded:
-    """Return the row that closes an accounting month; months close in order, and not before they are over."""
-    closed = closings(store)
-    if v["month"] >= today[:7]:
-        raise Refused("month_not_over", month=v["month"])
-    if closed and v["month"] <= closed[-1].month:
-        raise Conflict("month_closed", month=v["month"], closed_through=closed[-1].month)
-    fact = f.MonthClosed(**{**common("", asked), "month": v["month"]})
-    return Recorded("books", len(closed) + 1, fact)
-
-
-class Closing(NamedTuple):
-    """An accounting month that was closed, with all before it, at a position of the log."""
-
-    month: str
-    position: int
-
-
-def closings(store: Store) -> list[Closing]:
-    """Return the closed months in the order of their closing; everything up to the last one is closed."""
-    return [
-        Closing(fact.month, row.position)
-        for row in store.rows_of_streams(["books"], store.last_position())
-        if isinstance(fact := f.decode(row.topic, row.state, row.position), f.MonthClosed)
-    ]
-
-
-def following(month: str) -> str:
-    """Return the month after `month` (YYYY-MM)."""
-    year, number = int(month[:4]), int(month[5:])
-    return f"{year + number // 12:04d}-{number % 12 + 1:02d}"

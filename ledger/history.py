@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, TypeGuard
+from typing import Any
 
 import msgspec
 from msgspec.structs import replace
@@ -42,7 +42,7 @@ def history(store: Store, account: str, at: str, position: int | None) -> dict[s
             "reason": fact.reason or None,
             **_details(fact, opening.zone),
             **({"assumed": True} if isinstance(fact, f.PaymentRecorded) and fact.assumed else {}),
-            **({"document": numbers.pop((fact.series, fact.subject), "")} if _issued(fact) else {}),
+            **({"document": numbers.get(row.position, "")} if isinstance(fact, f.DocumentIssued) else {}),
         }
         for row, fact in sorted(facts, key=lambda pair: pair[1].occurred_at)
         if fact.occurred_at <= at and not isinstance(fact, (f.ReferenceClaimed, f.NumberTaken))
@@ -73,16 +73,19 @@ def _told(facts: list[tuple[Row, f.Fact]]) -> list[tuple[Row, f.Fact]]:
     ]
 
 
-def _issued(fact: f.Fact) -> TypeGuard[f.DocumentIssued]:
-    return isinstance(fact, f.DocumentIssued)
-
-
-def _numbers(facts: Iterable[tuple[Row, f.Fact]]) -> dict[tuple[str, str], str]:
-    """Return the names of documents by series and subject."""
+def _numbers(facts: Iterable[tuple[Row, f.Fact]]) -> dict[int, str]:
+    """Return the names of documents by their positions: those of one subject took their numbers in order of issue."""
+    issued: dict[tuple[str, str], list[int]] = {}
+    taken: dict[tuple[str, str], list[str]] = {}
+    for row, fact in facts:
+        if isinstance(fact, f.DocumentIssued):
+            issued.setdefault((fact.series, fact.subject), []).append(row.position)
+        elif isinstance(fact, f.NumberTaken):
+            taken.setdefault((fact.series, fact.subject), []).append(f"{fact.series}-{row.version}")
     return {
-        (fact.series, fact.subject): f"{fact.series}-{row.version}"
-        for row, fact in facts
-        if isinstance(fact, f.NumberTaken)
+        position: name
+        for key, positions in issued.items()
+        for position, name in zip(positions, taken.get(key, ()), strict=False)
     }
 
 

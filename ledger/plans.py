@@ -28,6 +28,7 @@ Answer = dict[str, Any]
 class Decided:
     """Facts for the account's stream, rows for other streams, and the answer from the book that results.
 
+    `papers` are documents that follow from no fact: the answer names them by their kinds.
     `declined` marks an answer that is a no, though it is recorded.
     """
 
@@ -35,6 +36,7 @@ class Decided:
     others: list[Recorded] = field(default_factory=list)
     answer: Callable[[Book], Answer] = lambda _book: {}
     declined: str = ""
+    papers: list[f.DocumentIssued] = field(default_factory=list)
 
 
 def common(account: str, asked: Asked) -> dict[str, Any]:
@@ -66,7 +68,7 @@ def purchase_plan(account: Account, v: Answer, asked: Asked, catalogue: Catalogu
     licence = v["channel"] == "licence"
     _refuse_second(account, asked, licence)
     opening = account.opening
-    day = local_day(asked.at, opening.zone)
+    day = local_day(asked.at, account.zone_at(asked.at))
     _check_channel(v, day)
     number = sum(isinstance(x, f.PlanPurchased) for x in account.facts) + 1
     term = "monthly" if licence else v["term"]
@@ -167,7 +169,7 @@ def grant_courtesy(account: Account, v: Answer, asked: Asked, catalogue: Catalog
     """Grant tickets to make good our own mistake: manager, reason, cap, 30 days (rule 12)."""
     if v["units"] > catalogue.courtesy_cap:
         raise Refused("courtesy_cap", units=v["units"], cap=catalogue.courtesy_cap)
-    zone = account.opening.zone
+    zone = account.zone_at(asked.at)
     number = sum(isinstance(x, f.CourtesyGranted) for x in account.facts) + 1
     fact = f.CourtesyGranted(
         **common(account.number, asked),

@@ -126,9 +126,12 @@ class Questions:
         number, position = values["account"], self._known(values)
         if position is not None:
             account = self.accounts.as_known(number, position)
-            return {"account": number, "documents": documents.documents(self.store, account, at, position)}
+            return {"account": number, "documents": self._papers(account, at, position)}
         with self.accounts.existing(number) as account:
-            return {"account": number, "documents": documents.documents(self.store, account, at, None)}
+            return {"account": number, "documents": self._papers(account, at, None)}
+
+    def _papers(self, account: Account, at: str, position: int | None) -> list[Answer]:
+        return documents.documents(self.store, account, at, position, self.catalogue.zone)
 
     def _ticket(self, values: Answer, at: str) -> Answer:
         case = self.ticket(values["ticket"], position=self._known(values))

@@ -59,6 +59,30 @@ class Entry:
         self._document(account)
         self._issue(account, issued)
 
+    def renumber(self, issued: Sequence[f.DocumentIssued]) -> None:
+        """Let documents that are on record and have no number take the next of their series (a repair)."""
+        self._others += documents.numbers(issued)
+
+    def numbered(self) -> list[str]:
+        """Give the documents their numbers now and return their names, in the order of their issue.
+
+        Should another writer take one first, the append fails as any that was overtaken does.
+        """
+        for account in self._accounts.values():
+            self._document(account)
+        last: dict[str, int] = {}
+        names = []
+        for rows in self._rows.values():
+            for place, row in enumerate(rows):
+                if isinstance(row.fact, f.NumberTaken):
+                    stream = str(row.originator_id)
+                    if stream not in last:
+                        last[stream] = self._ledger.store.last_version(stream)
+                    last[stream] += 1
+                    rows[place] = Recorded(stream, last[stream], row.fact)
+                    names.append(f"{row.fact.series}-{last[stream]}")
+        return names
+
     def others(self, rows: Iterable[Recorded]) -> None:
         """Append rows of streams that are no account's; ValueError for an account's."""
         rows = list(rows)

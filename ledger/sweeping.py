@@ -18,7 +18,7 @@ from ledger.rules.book import Book
 from ledger.rules.cards import earliest
 from ledger.rules.instants import from_iso, to_iso
 from ledger.rules.subscriptions import FAR
-from ledger.store import IntegrityError
+from ledger.store import IntegrityError, Store
 
 BATCH = 200
 _FIRST_LOOK, _LAST_LOOK = timedelta(minutes=1), timedelta(days=1)
@@ -72,7 +72,7 @@ def standing(ledger: Recording, number: str, *, now: str) -> Swept:
 
 def _together(ledger: Recording, numbers: Sequence[str], now: str) -> dict[str, Swept]:
     """Append for all in one transaction; return nothing when another writer was faster on one of them."""
-    accounts = list(_load(ledger, numbers))
+    accounts = list(load(ledger, numbers))
     entry = ledger.entry(now)
     for account in accounts:
         entry.due(account)
@@ -85,7 +85,16 @@ def _together(ledger: Recording, numbers: Sequence[str], now: str) -> dict[str, 
     return {account.number: _standing(account, entry.count(account.number), now) for account in accounts}
 
 
-def _load(ledger: Recording, numbers: Sequence[str]) -> Iterator[Account]:
+def pages(store: Store) -> Iterator[list[str]]:
+    """Yield the numbers of all accounts, in lists that are swept at once."""
+    after = ""
+    while numbers := store.accounts(after, BATCH):
+        yield numbers
+        after = numbers[-1]
+
+
+def load(ledger: Recording, numbers: Sequence[str]) -> Iterator[Account]:
+    """Yield accounts folded from the log, none of them kept."""
     streams = {account_stream(number): number for number in numbers}
     rows = ledger.store.rows_of_streams(list(streams), ledger.store.last_position())
     for stream, group in groupby(rows, key=attrgetter("stream")):

@@ -53,7 +53,8 @@ FIELDS: dict[str, Sort] = {
         "net owed_before paid received refunded reversed tax unapplied upgrade_excess written_off used_later",
         "applied attempt attempts bank card card_charge certified_as charges document documents final method note",
         "slip_total assumed paid_assumed refund_debts refund_owed reversed_amount debt",
-        "number payment payments pays refund reference reopened said series token uuid value_date asked_at issued_at",
+        "credit_note invoice number payment payments pays refund reference reopened said series token uuid value_date",
+        "asked_at issued_at",
     ),
     **_named(Sort.TEXT, "text subject excluded reason"),
     "attributes": Sort.TEXT | Sort.WHOLE,
@@ -75,6 +76,7 @@ FIELDS: dict[str, Sort] = {
         "needed addon addon_units addon_gross assigned_to verdict_level verdict_priority final_at waiting_since",
         "resolved_at responded_at given_back merged_into policy revised opened_on month agent declined_at was",
         # figures, publishing, books
+        "changed field before after zone_from months recorded to_record dry_run count",
         "rows totals total met breached open met_bp p50_us p90_us p95_us worst_us breaches customer",
         "late_us raw to known_at published published_at digest known_up_to now differences cause fact is elapsed_us",
         "cases booked_in occurred_at entry outcomes provisional final_from earlier",
@@ -119,7 +121,7 @@ MONEY_FACTS = frozenset(
 PLAN_FACTS = frozenset(
     f"account.{name}"
     for name in (
-        *("opened", "plan_purchased", "plan_renewed", "plan_changed", "plan_ended", "licence_renewed"),
+        *("opened", "changed", "plan_purchased", "plan_renewed", "plan_changed", "plan_ended", "licence_renewed"),
         *("addon_purchased", "courtesy_granted", "cancellation_scheduled", "cancellation_withdrawn"),
         *("upgrade_asked", "downgrade_scheduled", "term_change_scheduled", "change_withdrawn"),
         *("ticket_consumed", "unit_given_back", "tickets_granted", "tickets_expired", "tickets_voided"),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import Any
 
 from msgspec.structs import replace
 
 from ledger import facts as f
-from ledger.documents import Closing, following
+from ledger.months import FIRST_OPEN, Closing, booked_in, following, local_month
 from ledger.rules.book import Book
-from ledger.rules.subscriptions import local_day
+from ledger.rules.subscriptions import midnight
 from ledger.rules.sums import charge_money
 from ledger.store import Store
 from projections.model import ReadModel, Rows, Stream, Table
@@ -69,7 +70,7 @@ def rows(stream: Stream) -> Rows:
     book = stream.book
     if book.account is None:
         return {}
-    account, currency, zone = book.account.customer_no, book.currency, book.zone
+    account, currency, zone_at = book.account.customer_no, book.currency, book.zone_at
     return {
         CHARGES.name: [
             (
@@ -80,7 +81,7 @@ def rows(stream: Stream) -> Rows:
         ],
         ENTRIES.name: [
             (
-                stream.id, account, _local_month(fact.occurred_at, zone), fact.occurred_at, row[4], row[0],
+                stream.id, account, _month(fact, zone_at), fact.occurred_at, row[4], row[0],
                 *entry[:2], *_parted(fact, book, entry[2]), entry[3], currency, fact.by, fact.source, fact.reason,
             )
             for row, fact in zip(stream.rows, _told(stream.facts, book), strict=True)
@@ -110,9 +111,8 @@ def _parted(fact: f.Fact, book: Book, amount: int) -> tuple[int, int]:
     return amount - assumed, assumed
 
 
-def _local_month(at: str, zone: str) -> str:
-    """Return the local month (YYYY-MM) of an instant; no zone is a whole day from UTC, so few need to be asked."""
-    return at[:7] if "02" <= at[8:10] <= "27" else local_day(at, zone).isoformat()[:7]
+def _month(fact: f.Fact, zone_at: Callable[[str], str]) -> str:
+    return local_month(fact.occurred_at, zone_at(fact.occurred_at))
 
 
 def _hidden(_fact: f.Fact) -> None:
@@ -165,6 +165,7 @@ def entries(
     read: Store,
     closings: Sequence[Closing] = (),
     *,
+    zone: str,
     account: str = "",
     month: str = "",
     after: int = 0,
@@ -172,8 +173,8 @@ def entries(
 ) -> list[dict[str, Any]]:
     """Return billing history in the order of the log, of one account or of what is booked in one month (YYYY-MM).
 
-    `month` is that of the value date; `booked_in` is the accounting month: the first that was open when it was
-    recorded (rule 9). `closings` are those of the log (`ledger.documents.closings`).
+    `month` is that of the value date; `booked_in` is the accounting month (`ledger.books`): the same where that was
+    open when it was recorded, else the recording's own, told in `zone`, the books'. `closings` are those of the log.
     """
     names = ENTRIES.names[1:]
     where = ["position > ?"]
@@ -182,28 +183,33 @@ def entries(
         where.append("account = ?")
         given.append(account)
     if month:
-        condition, values = _booked_in(month, closings)
+        condition, values = _booked_in(month, closings, zone)
         where.append(condition)
         given += values
     sql = f"SELECT {', '.join(names)} FROM r_billing WHERE {' AND '.join(where)} ORDER BY position LIMIT ?"
     found = [dict(zip(names, row, strict=True)) for row in read.query(sql, [*given, limit])]
-    return [{**row, "booked_in": booked_month(row["month"], row["position"], closings)} for row in found]
+    return [
+        {**row, "booked_in": booked_in(row["month"], row["position"], row["recorded_at"], closings, zone)}
+        for row in found
+    ]
 
 
-def booked_month(month: str, position: int, closings: Sequence[Closing]) -> str:
-    """Return the accounting month of what is dated in `month` and recorded at `position`."""
-    closed = [closing.month for closing in closings if closing.position < position]
-    return max(month, following(closed[-1])) if closed else month
-
-
-def _booked_in(month: str, closings: Sequence[Closing]) -> tuple[str, list[Any]]:
-    """Return the condition (and its values) that picks what is booked in `month`."""
-    later = [closing for closing in closings if following(closing.month) >= month]
-    if not later:  # nothing up to it has been closed: every date of it is booked in it, and none before
-        return "month = ?", [month]
-    condition, values = "((month = ? AND position < ?)", [month, later[0].position]
-    if following(later[0].month) == month:  # it was the first open one for a while: older dates came in too
-        until = later[1].position if len(later) > 1 else _NEVER
-        condition += " OR (month <= ? AND position > ? AND position < ?)"
-        values += [month, later[0].position, until]
-    return condition + ")", values
+def _booked_in(month: str, closings: Sequence[Closing], zone: str) -> tuple[str, list[Any]]:
+    """Return the condition (and its values) that picks what is booked in `month`: in time, or late after a closing."""
+    conditions = ["(month = ? AND position < ?)"]
+    values: list[Any] = [month, next((c.position for c in closings if c.month >= month), _NEVER)]
+    begins, ends = (midnight(date.fromisoformat(f"{one}-01"), zone) for one in (month, following(month)))
+    for closing, until in zip(closings, [*(c.position for c in closings[1:]), _NEVER], strict=False):
+        first_open = following(closing.month)
+        if first_open > month or (closing.late == FIRST_OPEN and first_open != month):
+            continue
+        condition = "(month <= ? AND position > ? AND position < ?"
+        values += [closing.month, closing.position, until]
+        if closing.late != FIRST_OPEN:
+            condition += " AND recorded_at < ?"
+            values.append(ends)
+            if first_open < month:
+                condition += " AND recorded_at >= ?"
+                values.append(begins)
+        conditions.append(condition + ")")
+    return f"({' OR '.join(conditions)})", values

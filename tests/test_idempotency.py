@@ -67,6 +67,8 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("plan.upgrade", {"account": "C-1", "level": "corporate"}),
     ("plan.downgrade", {"account": "C-1", "level": "basic"}),
     ("document.certify", {"account": "C-1", "document": "F-1", "uuid": UUID, "series": "A1", "number": "7"}),
+    ("account.change", {"account": "C-1", "nit": "765432-1"}),
+    ("document.reissue", {"account": "C-1", "document": "F-1"}),
     ("books.close", {"month": "2026-04"}),
     ("report.publish", {"month": "2026-04"}),
     ("licence.renew", {"account": "C-2", "licence_until": "2026-12-31"}),

@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from ledger.application import Ledger
+from ledger.months import local_month
 from ledger.rules.instants import to_iso
 from ledger.rules.subscriptions import local_day
 from ledger.store import open_store
-from projections.billing import _local_month
 from projections.projector import MODELS, Projector
 from projections.rebuild import check, rebuild
 from projections.tables import advance
@@ -250,7 +250,7 @@ def test_the_month_of_billing_is_the_local_one(zone: str) -> None:
         edge = datetime(year, month, 1, tzinfo=UTC)
         for half_hours in range(-144, 144, 3):
             at = to_iso(edge + timedelta(minutes=30 * half_hours, microseconds=-1))
-            assert _local_month(at, zone) == local_day(at, zone).isoformat()[:7]
+            assert local_month(at, zone) == local_day(at, zone).isoformat()[:7]
             cases += 1
     assert cases == 960
 

@@ -94,13 +94,13 @@ def test_a_sweep_leaves_the_accounts_that_are_in_use_in_the_cache(desk: Desk) ->
 
 def test_another_writer_on_one_of_them_costs_no_fact(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     town(desk, 12, cards=False).at(LATER)
-    original = sweeping._load
+    original = sweeping.load
 
     def overtaken(ledger: Any, numbers: Any) -> Iterator[Account]:
         yield from original(ledger, numbers)
         desk.do("courtesy.grant", account="C-003", level="basic", units=1, reason="x")
 
-    monkeypatch.setattr(sweeping, "_load", overtaken)
+    monkeypatch.setattr(sweeping, "load", overtaken)
     swept(desk)
     assert [unrecorded(desk, f"C-{n:03}") for n in range(12)] == [0] * 12
 

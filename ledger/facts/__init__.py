@@ -12,6 +12,7 @@ instead of trusting them (DOMAIN.md, "Dates decide, events record").
 from __future__ import annotations
 
 from ledger.facts.account import (
+    AccountChanged,
     AccountOpened,
     AddonPurchased,
     CancellationScheduled,
@@ -104,6 +105,7 @@ __all__ = [
     "COUNTS",
     "FACTS",
     "PAPERS",
+    "AccountChanged",
     "AccountOpened",
     "AddonPurchased",
     "AttemptContradicted",

@@ -10,7 +10,7 @@ IMPORTER = "import"  # who records what comes from another desk; a batch's sourc
 
 
 class AccountOpened(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A customer company got an account; zone, currency and language hold for its life."""
+    """A customer company got an account; its currency holds for its life."""
 
     TOPIC: ClassVar[str] = "account.opened"
     name: str
@@ -19,6 +19,20 @@ class AccountOpened(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fals
     language: str
     nit: str = ""
     address: str = ""
+
+
+class AccountChanged(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
+    """Who the customer is changed from `occurred_at` on: what is given here, the rest stays (None).
+
+    A zone holds from the plan's next boundary; documents keep what they said (DOMAIN.md 9).
+    """
+
+    TOPIC: ClassVar[str] = "account.changed"
+    name: str | None = None
+    nit: str | None = None
+    address: str | None = None
+    zone: str | None = None
+    language: str | None = None
 
 
 class PlanPurchased(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

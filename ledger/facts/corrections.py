@@ -121,7 +121,8 @@ class DocumentIssued(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
     """A tax document was issued: `kind` is invoice (its charge was paid) or credit_note.
 
     `subject` is the charge or the credit note it was issued for. Its number stands in the series' stream
-    (`NumberTaken`), taken in the same transaction.
+    (`NumberTaken`), taken in the same transaction. `name`, `nit` and `address` are the customer's on that day;
+    documents from before they were kept say what the account's opening says.
     """
 
     TOPIC: ClassVar[str] = "account.document_issued"
@@ -133,6 +134,9 @@ class DocumentIssued(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
     net: int
     tax: int
     currency: str
+    name: str = ""
+    nit: str = ""
+    address: str = ""
 
 
 class DocumentCertified(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -39,10 +39,15 @@ class NumberTaken(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False)
 
 
 class MonthClosed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """An accounting month (YYYY-MM) was closed: what is recorded later is booked in the first open one."""
+    """An accounting month (YYYY-MM) was closed, with all before it.
+
+    `late` is where facts of closed months are booked that are recorded after it: in their recording's `own` month; in
+    the `first_open` one by closings from before rule 9 said so.
+    """
 
     TOPIC: ClassVar[str] = "books.month_closed"
     month: str
+    late: str = "first_open"
 
 
 class CalendarAssigned(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -13,6 +13,8 @@ from datetime import date
 from heapq import heappop, heappush
 from typing import Any, ClassVar
 
+from msgspec.structs import replace
+
 from ledger import facts as f
 from ledger.rules.corrections import Corrections
 from ledger.rules.grants import Grant
@@ -57,6 +59,19 @@ class Book(Corrections):
 
     def _opened(self, fact: f.AccountOpened) -> None:
         self.account = fact
+        self.zones = [(fact.occurred_at, fact.zone)]
+
+    def _account_changed(self, fact: f.AccountChanged) -> None:
+        assert self.account is not None
+        given = {name: getattr(fact, name) for name in ("name", "nit", "address", "language")}
+        self.account = replace(self.account, **{name: value for name, value in given.items() if value is not None})
+        if fact.zone is None:
+            return
+        running = [sub for sub in self.subscriptions.values() if sub.state in ("in_force", "past_due")]
+        for sub in running:  # what was promised in the old zone stays
+            sub.next_zone = fact.zone
+        if not running:
+            self.zones.append((fact.occurred_at, fact.zone))
 
     def _purchased(self, fact: f.PlanPurchased) -> None:
         sub = Subscription(
@@ -201,6 +216,7 @@ class Book(Corrections):
 
     _HANDLERS: ClassVar[dict[type[f.Fact], Callable[[Book, Any], None]]] = {
         f.AccountOpened: _opened,
+        f.AccountChanged: _account_changed,
         f.PlanPurchased: _purchased,
         f.LicenceRenewed: _licence_renewed,
         f.AddonPurchased: _addon,

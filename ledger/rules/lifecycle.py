@@ -24,6 +24,7 @@ class Lifecycle(State, ABC):
     """State that lives: what starts, renews, falls past due, ends."""
 
     def _start(self, sub: Subscription, at: str) -> None:
+        self._adopt_zone(sub, -1, at)
         sub.anchor = local_day(at, self.zone)
         sub.state = "in_force"
         if sub.kind == "licence":
@@ -180,9 +181,18 @@ class Lifecycle(State, ABC):
         else:
             sub.month = sub.period_month = month
             sub.period += 1
+            self._adopt_zone(sub, month, at)
             self._renewal(sub, day, at)
             if sub.ends_on == day.isoformat():
                 self._undo_renewal(sub, at)
+
+    def _adopt_zone(self, sub: Subscription, boundary: int, at: str) -> None:
+        """Let the account's new zone hold from this boundary on, for the account and for this plan (rule 9)."""
+        if sub.next_zone and sub.next_zone != self.zone:
+            self.zones.append((at, sub.next_zone))
+        if self.zone != sub.zone:
+            sub.adopt_zone(self.zone, boundary)
+        sub.next_zone = ""
 
     def _renewal(self, sub: Subscription, day: date, at: str) -> None:
         sub.state = "past_due"
@@ -256,6 +266,8 @@ class Lifecycle(State, ABC):
         sub.ended_at = at
         self.journal.emit(self._due(f.PlanEnded, f"end:{sub.id}", at, subscription=sub.id, cause=cause))
         unpaid, sub.unpaid = sub.unpaid, ""
+        if sub.next_zone:
+            self._adopt_zone(sub, sub.month, at)
         self._drop_quote(sub, cause, at)
         if unpaid:
             self._void(self.charges[unpaid], cause, at)

@@ -29,7 +29,8 @@ class State:
 
     def __init__(self, prices: Prices) -> None:
         self.prices = prices
-        self.account: f.AccountOpened | None = None
+        self.account: f.AccountOpened | None = None  # with what was changed since, but the zone
+        self.zones: list[tuple[str, str]] = []  # (since when, zone), the opening's first
         self.subscriptions: dict[str, Subscription] = {}
         self.charges: dict[str, Charge] = {}
         self.grants: dict[str, Grant] = {}
@@ -59,8 +60,11 @@ class State:
     @property
     def zone(self) -> str:
         """The account's zone."""
-        assert self.account is not None
-        return self.account.zone
+        return self.zones[-1][1]
+
+    def zone_at(self, at: str) -> str:
+        """Return the account's zone as it was at instant `at`; the first one before its opening."""
+        return next((zone for since, zone in reversed(self.zones) if since <= at), self.zones[0][1])
 
     @property
     def currency(self) -> str:

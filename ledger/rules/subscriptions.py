@@ -57,6 +57,9 @@ class Subscription:
     licence_until: str = ""
     unpaid: str = ""
     grace_until: str = ""
+    next_zone: str = ""  # the account's new one, from the next period on
+    zone_before: str = ""  # the one in which the boundaries up to `zone_since` were promised
+    zone_since: int = -1
     ended_at: str = ""
 
     @property
@@ -94,7 +97,12 @@ class Subscription:
 
     def boundary_at(self, month: int) -> str:
         """Return the instant of monthly boundary `month`; the first one is the start itself."""
-        return midnight(self.boundary(month), self.zone)
+        return midnight(self.boundary(month), self.zone if month > self.zone_since else self.zone_before)
+
+    def adopt_zone(self, zone: str, since: int) -> None:
+        """Count the boundaries after monthly boundary `since` in another zone; those up to it stay as promised."""
+        self.zone_before, self.zone_since = self.zone, since
+        self.zone, self.next_zone = zone, ""
 
     def next_renewal(self) -> date:
         """Return the local date on which the running (or the unpaid) period gives way to the next."""

@@ -20,7 +20,9 @@ from eventsourcing.persistence import (
 )
 
 from ledger.errors import Unavailable
+from ledger.store.books_rows import BooksRows
 from ledger.store.identity import MARK_OF_LOG, mark_of
+from ledger.store.rows import COLUMNS as _COLUMNS
 from ledger.store.rows import LoggedEvent, Request, Row, of_account
 from ledger.store.tables import SCHEMA_VERSION
 from ledger.store.token_table import TokenTable
@@ -44,10 +46,7 @@ class Writer(Protocol):
         """Insert many rows in the fastest way the store has."""
 
 
-_COLUMNS = "position, stream, version, topic, recorded_at, state"
-
-
-class Store(ApplicationRecorder, TokenTable):
+class Store(ApplicationRecorder, BooksRows, TokenTable):
     """A log of facts over one database. Thread-safe; raises Unavailable when the database cannot serve."""
 
     dialect: str

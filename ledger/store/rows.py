@@ -8,6 +8,7 @@ from typing import NamedTuple
 from eventsourcing.persistence import StoredEvent
 
 NEXT = 0
+COLUMNS = "position, stream, version, topic, recorded_at, state"
 
 
 def of_account(stream: str) -> bool:

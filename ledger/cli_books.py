@@ -1,0 +1,61 @@
+"""`supportledger books check`: what the books lack, and its repair."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from ledger.books_check import check
+from ledger.cli_context import ledger_of
+from ledger.cli_show import show_record
+from ledger.rules.money import show_amount
+
+
+@click.command("check")
+@click.option(
+    "--repair", is_flag=True, help="emitir lo que falta, con fecha de hoy · issue what is missing, dated today"
+)
+@click.option("--by", default="operator", show_default=True, help="quién repara · who repairs")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def books_check_command(ctx: click.Context, repair: bool, by: str, as_json: bool) -> None:
+    """Buscar documentos que faltan o sobran, saltos de numeración y sumas que no cuadran.
+
+    Look for documents lost or doubled, gaps in numbers, sums that do not agree. Exit 1 when something is wrong.
+    """
+    lang = ctx.obj["lang"]
+    with ledger_of(ctx) as ledger:
+        checked = check(ledger, repair=repair, by=by)
+        left = check(ledger).found if checked.issued or (repair and checked.found) else checked.found
+    answer = {
+        "ok": not left,
+        "accounts": checked.accounts,
+        "documents_checked": checked.documents,
+        "troubles": [trouble.shown(lang) for trouble in checked.found],
+    }
+    if repair:
+        answer["issued"] = [
+            {
+                "account": one.customer_no,
+                "kind": one.kind,
+                "charge": one.charge,
+                "gross": show_amount(one.gross),
+                "currency": one.currency,
+            }
+            for one in checked.issued
+        ]
+        answer["unsolved"] = [trouble.shown(lang) for trouble in left]
+    show_record(answer if as_json else _for_people(answer), lang, as_json)
+    if left:
+        sys.exit(1)
+
+
+def _for_people(answer: dict[str, object]) -> dict[str, object]:
+    """Return the answer with the words of what was found alone."""
+    shown = {"in_order" if name == "ok" else name: value for name, value in answer.items()}
+    for name in ("troubles", "unsolved"):
+        rows = shown.get(name)
+        if isinstance(rows, list):
+            shown[name] = [{"what": row["what"]} for row in rows]
+    return shown
