@@ -5,6 +5,8 @@ from __future__ import annotations
 from api.shape_kinds import Schema, many, or_null, record
 from api.shapes_explain import EXPLAIN
 from ledger.commands_sla import REPORT_BY
+from projections import compare
+from projections.compliance import VERDICTS
 from projections.published import CAUSES
 
 _FIGURES: dict[str, str | Schema] = {
@@ -20,6 +22,8 @@ _CELL: dict[str, str | Schema] = {
 }
 _WHY: dict[str, str | Schema] = {"explanation?": EXPLAIN["explain"]}
 _PUBLISHED_ROWS = many(record(level="level", priority="priority", **_FIGURES))
+
+_CAUSE: Schema = {"type": "string", "enum": list(compare.CAUSES)}
 
 PUBLISH = record(month="month", published_at="instant", provisional="flag", cases="whole", digest="text")
 REPORTS: dict[str, Schema] = {
@@ -51,6 +55,41 @@ REPORTS: dict[str, Schema] = {
                 )
             ),
         },
+    ),
+    "compare": record(
+        at="instant",
+        known_at="instant?",
+        totals=record(
+            **dict.fromkeys(("tickets", "judged", "agree", "differ"), "whole"),
+            **{f"ours_{verdict}": "whole" for verdict in VERDICTS},
+            **{f"theirs_{verdict}": "whole" for verdict in compare.THEIR_VERDICTS},
+            ours_met_bp="whole?",
+            theirs_met_bp="whole?",
+        ),
+        causes=many(record(why=_CAUSE, count="whole")),
+        tickets=many(
+            record(
+                **dict.fromkeys(("ticket", "customer", "system"), "text"),
+                **dict.fromkeys(("agent", "stated", "why_calendar"), "text?"),
+                level="level?",
+                priority="priority",
+                opened_at="instant",
+                verdict="verdict",
+                their_verdict={"enum": [*compare.THEIR_VERDICTS, None]},
+                agrees="flag?",
+                **dict.fromkeys(("due_at", "their_due_at", "responded_at", "their_responded_at"), "instant?"),
+                why=many(_CAUSE),
+            )
+        ),
+    ),
+    "imports": record(
+        imports=many(
+            record(
+                at="instant",
+                **dict.fromkeys(("by", "source", "file", "mapping", "mapping_digest", "digest"), "text"),
+                **dict.fromkeys(("rows", "rejected"), "whole"),
+            )
+        )
     ),
     "published": record(
         month="month",

@@ -22,7 +22,7 @@ from ledger.cli_commands import command_groups, help_text, question_commands
 from ledger.cli_contacts import contact_group, webhook_group
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands, in_language, speak
-from ledger.cli_import import import_command
+from ledger.cli_import import import_command, imports_command
 from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
@@ -139,6 +139,7 @@ def assemble(lang: str = "") -> click.Group:
         terms_command,
         calendar_group,
         import_command,
+        imports_command,
         token_group,
         contact_group,
         webhook_group,

@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from ledger.cli_context import ledger_of
-from ledger.cli_show import show_record
+from ledger.cli_show import show_record, show_rows
 from ledger.errors import Refused
 from ledger.fields import Name
 from ledger.imports import Import, Summary, load_mapping
@@ -58,6 +58,21 @@ def import_command(
     else:
         show_record(_for_people(summary), lang, False)
     _tell_rest(summary, places, lang, dry_run=dry_run)
+
+
+@click.command("imports")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_context
+def imports_command(ctx: click.Context, as_json: bool) -> None:
+    """Quién importó qué archivo, y cuándo · who imported which file, and when."""
+    with ledger_of(ctx) as ledger:
+        answer = ledger.ask("imports", {})
+    lang = ctx.obj["lang"]
+    if as_json:
+        show_record(answer, lang, True)
+        return
+    shown = ("at", "by", "file", "rows", "rejected", "source")
+    show_rows([{name: batch[name] for name in shown} for batch in answer["imports"]], lang)
 
 
 def _tell_rest(summary: Summary, places: list[Path], lang: str, *, dry_run: bool) -> None:

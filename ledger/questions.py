@@ -155,7 +155,7 @@ class Questions:
 
 
 # Questions over all cases: answered above the ledger, from read models.
-PORTFOLIO = ("report", "published", "queue", "radar", "what_if")
+PORTFOLIO = ("report", "published", "compare", "imports", "queue", "radar", "what_if")
 
 
 def once_more(ask: Callable[[], Told]) -> Told:

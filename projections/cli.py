@@ -17,6 +17,7 @@ from ledger.cli_show import show_rows
 from ledger.progress import long_work
 from ledger.texts import text
 from projections import cli_queue, cli_reports, cli_whatif
+from projections.cli_compare import compare_command
 from projections.cli_export import export_group
 from projections.projector import Projector, named
 from projections.rebuild import Compared, compare, differences, rebuild
@@ -29,6 +30,7 @@ def register(root: click.Group) -> None:
     sla = Commands("sla", help="Cumplimiento de respuesta · response compliance.")
     for commands in (cli_explain, cli_reports, cli_queue, cli_whatif):
         commands.register(sla)
+    sla.add_command(compare_command)
     root.add_command(sla)
 
 

@@ -136,3 +136,9 @@ def command(url: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.Co
     words = [sys.executable, "-m", "ledger.cli", "--database", url, "--lang", "en", *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+
+
+def program(url: str, *arguments: str | Path, lang: str = "en") -> subprocess.CompletedProcess[str]:
+    """Run the installed program on the ledger at `url`."""
+    words = [str(Path(sys.executable).with_name("supportledger")), "--database", url, "--lang", lang]
+    return subprocess.run([*words, *map(str, arguments)], capture_output=True, text=True, check=False)
