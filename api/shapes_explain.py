@@ -49,6 +49,7 @@ EXPLAIN: dict[str, Schema] = {
         level="level?",
         priority="priority?",
         limit_us="whole?",
+        **{"stated?": "text"},
         raw="verdict",
         verdict="verdict",
         until=_UNTIL,

@@ -12,7 +12,7 @@ from ledger.rules.instants import show
 from ledger.rules.measures import Cycle
 from ledger.rules.responses import channel_of
 from ledger.rules.segments import Limit, Segment, Terms, counting
-from ledger.rules.sla import Move
+from ledger.rules.sla import Clock, Move
 from ledger.rules.subscriptions import FAR, local_day
 
 Answer = dict[str, Any]
@@ -80,7 +80,15 @@ def _rule(told: rules.Explanation, terms: Terms, known_at: str) -> Answer:
         "limit_us": governing.limit_us if governing else None,
         "calendar": governing.calendar if governing else None,
         "calendar_zone": terms.calendar(governing.calendar).zone if governing else None,
+        **_stated(clock),
     }
+
+
+def _stated(clock: Clock) -> Answer:
+    """Return another system's word for the priority whose own limit governs an imported case; nothing elsewhere."""
+    facts = (move.fact for move in reversed(clock.moves) if move.after == clock.due_at)
+    fact = next((x for x in facts if isinstance(x, f.TicketOpened | f.TicketPrioritised)), None)
+    return {"stated": fact.stated} if fact is not None and fact.stated else {}
 
 
 def _verdict(told: rules.Explanation, terms: Terms, stamps: Stamps) -> Answer:
@@ -94,7 +102,7 @@ def _verdict(told: rules.Explanation, terms: Terms, stamps: Stamps) -> Answer:
         "due_at": _instant(clock.due_at, zone),
         "responded_at": _instant(clock.counted_at, zone),
         "response_recorded_at": _instant(stamps[id(response)], zone) if response is not None else None,
-        "responded_by": response.by if response is not None else None,
+        "responded_by": (response.by or None) if response is not None else None,
         "channel": channel_of(response) or None if response is not None else None,
         "asked": isinstance(response, f.TicketWaiting),
         "answered_in": (answered.via or None) if answered is not None else None,

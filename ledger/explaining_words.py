@@ -131,6 +131,8 @@ def rule_lines(told: Answer, lang: str) -> Iterator[str]:
         limit=span(told["limit_us"]),
         calendar=text(key, lang, calendar=told["calendar"], zone=told["calendar_zone"]),
     )
+    if told.get("stated"):
+        yield text("explain_stated", lang, stated=told["stated"], priority=_value(told["priority"], lang))
     due = told["due_at"]
     if due is None:
         yield text("explain_stands_still", lang, opened=moment(told["opened_at"], lang), zone=told["zone"])
@@ -199,7 +201,13 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
         key = "explain_answered" if told["channel"] else "explain_resolved"
         at = moment(told["responded_at"], lang, sharp=_sharp(told))
         key = "explain_asked" if told["asked"] else key
-        line = text(key, lang, by=told["responded_by"], channel=_value(told["channel"], lang), at=at)
+        line = text(
+            key,
+            lang,
+            by=told["responded_by"] or text("explain_nobody", lang),
+            channel=_value(told["channel"], lang),
+            at=at,
+        )
         yield line + _typed_later(told["responded_at"], told.get("response_recorded_at"), lang)
     if told["answered_in"]:
         yield text("explain_via", lang, ticket=told["answered_in"])

@@ -76,13 +76,14 @@ class Desk:
         """Import lines and return the answer, with what people were told as `told`."""
         (self.folder / "m.toml").write_text(mapping, "utf-8")
         (self.folder / "a.csv").write_text("\n".join([*lines, ""]), "utf-8")
-        run = ["import", self.folder / "a.csv", "--mapping", self.folder / "m.toml", "--json", *words]
+        run: list[str | Path] = ["import", self.folder / "a.csv", "--mapping", self.folder / "m.toml", "--json", *words]
         done = program(self.url, *run)
         assert done.returncode == 0, done.stderr
         return {**json.loads(done.stdout), "told": done.stderr}
 
     def ticket(self, number: str = "T1") -> dict[str, Any]:
-        return json.loads(program(self.url, "ticket", "show", number, "--json").stdout)
+        found: dict[str, Any] = json.loads(program(self.url, "ticket", "show", number, "--json").stdout)
+        return found
 
 
 @pytest.fixture(name="desk")
@@ -118,9 +119,9 @@ def test_an_answer_of_nobody_counts_and_its_agent_is_unknown(desk: Desk) -> None
     desk.bring(EVENTS, HEAD, *rows)
     case = desk.ticket()
     assert (case["verdict"], case["responded_by"]) == ("met", None)
-    told = program(desk.url, "sla", "explain", "T1").stdout
-    assert "answered by someone who is not named" in told
-    spanish = program(desk.url, "sla", "explain", "T1", lang="es_GT").stdout
+    told = program(desk.url, "sla", "explain", "T1").stdout.lower()
+    assert "someone who is not named" in told
+    spanish = program(desk.url, "sla", "explain", "T1", lang="es_GT").stdout.lower()
     assert "alguien sin nombre" in spanish
 
 
