@@ -26,7 +26,7 @@ THEIR_VERDICTS = ("met", "breached", "excluded")
 # Why two verdicts differ, in the order in which they are tried and told.
 CAUSES = (
     *("excluded", "revised", "they_exclude", "same_limit", "their_due", "their_response", "pauses", "calendar"),
-    *("opening_limit", "last_limit", "any_answer", "resolution", "unknown"),
+    *("policy_limit", "opening_limit", "last_limit", "any_answer", "resolution", "unknown"),
 )
 COLUMNS = (
     *("ticket", "customer", "agent", "level", "priority", "stated", "system", "opened_at", "verdict", "their_verdict"),
@@ -215,6 +215,18 @@ def _pauses(both: _Both, judged: str) -> bool:
     return _verdict(both.case.clock.counted_at, to_iso(due) if due is not None else "9999", both.at) == judged
 
 
+def _policy_limit(both: _Both, judged: str) -> bool:
+    """Whether our policy's limit gives it, in the place of the limit of its own that the mapping gave its priority."""
+    found = _governing(both)
+    if found is None:
+        return False
+    limit_us, calendar = both.case.terms.target(found.level, found.priority)
+    if limit_us == found.limit_us:
+        return False
+    due = to_iso(both.case.terms.calendar(calendar).due(from_iso(found.start), limit_us))
+    return _verdict(both.case.clock.counted_at, due, both.at) == judged
+
+
 def _opening_limit(both: _Both, judged: str) -> bool:
     """Whether the due instant of the opening gives it: nothing moves it there."""
     clock = both.case.clock
@@ -275,6 +287,7 @@ _TRIED: dict[str, _Made] = {
     "pauses": _pauses,
 }
 _TRIED_LAST: dict[str, _Made] = {
+    "policy_limit": _policy_limit,
     "opening_limit": _opening_limit,
     "last_limit": _last_limit,
     "any_answer": _any_answer,

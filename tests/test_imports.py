@@ -13,7 +13,19 @@ from ledger.application import Ledger
 from ledger.catalogue import load
 from ledger.errors import NotFound, Refused
 from ledger.imports import MappingError, Summary, load_mapping
-from ledger.imports.mapping import Enrolment
+from ledger.imports.mapping import (
+    Columns,
+    Defaults,
+    Enrolment,
+    Exclude,
+    Mapping,
+    Numbers,
+    Outcome,
+    OwnLimit,
+    Pattern,
+    Theirs,
+    Times,
+)
 from ledger.store import open_store
 from tests.desks import DESK, HEAD, LINES, MINI, ROOT, billing, bring_in, rows, ticket, told
 
@@ -197,14 +209,28 @@ def test_times_without_an_offset_are_wall_time(ledger: Ledger, tmp_path: Path, w
 
 def test_the_mapping_in_the_readme_is_one(tmp_path: Path) -> None:
     text = (ROOT / "ledger" / "imports" / "README.md").read_text("utf-8")
-    events, steps = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
-    (tmp_path / "events.toml").write_text(events, "utf-8")
-    mapping = load_mapping(tmp_path / "events.toml")
-    assert mapping.enrolment == Enrolment(), "it shows the defaults"
+    events, more, steps = re.findall(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert mapping_of(tmp_path, events).enrolment == Enrolment()
+    # Below the events' mapping stands the rest of what one may say: with it, it is a mapping too.
+    all_of_it = events.replace('[priorities]\nnormal = "low"\n', "") + more
+    whole = mapping_of(tmp_path, all_of_it.replace("[priorities]\n", '[priorities]\nnormal = "low"\n'))
+    assert whole.enrolment == Enrolment(), "it shows the defaults"
+    assert (whole.numbers.account, whole.defaults.channel) == ("{}", "platform")
     cases = re.sub(r"(?m)^(time|activity) =.*\n", "", events.replace('"events"', '"cases"'))
     cases = re.sub(r"\[activities\][^\[]*", steps, cases)
-    (tmp_path / "cases.toml").write_text(cases, "utf-8")
-    assert len(load_mapping(tmp_path / "cases.toml").steps) == 2
+    assert len(mapping_of(tmp_path, cases).steps) == 2
+
+
+def mapping_of(folder: Path, mapping: str) -> Mapping:
+    (folder / "mapping.toml").write_text(mapping, "utf-8")
+    return load_mapping(folder / "mapping.toml")
+
+
+def test_the_readme_documents_every_option() -> None:
+    text = (ROOT / "ledger" / "imports" / "README.md").read_text("utf-8")
+    shapes = (Mapping, Columns, Defaults, Numbers, Times, Theirs, Outcome, Enrolment, OwnLimit, Pattern, Exclude)
+    names = {name for shape in shapes for name in shape.__struct_fields__}
+    assert sorted(name for name in names if not re.search(rf"\b{name}\b", text)) == []
 
 
 def test_columns_by_position_reach_behind_a_heading_that_stands_twice(ledger: Ledger, bring: Bring) -> None:

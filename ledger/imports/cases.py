@@ -29,13 +29,14 @@ class SourceCase:
         if mapping.layout == "cases":
             return cls(rows[0].case, _line_by_line(rows))
         ordered = sorted(reversed(rows) if newest_first else rows, key=lambda row: (row.at, row.sequence))
+        _name(ordered)
         if mapping.only_on_change:
             ordered = list(_changes(ordered))
         first = ordered[0]
         opened = min((row.opened for row in rows if row.opened), default="")
         if opened and opened < first.at:
             # The opening shows what the first row shows, which then happens by itself.
-            ordered.insert(0, replace(first, line=0, key=OPENING, at=opened, means="open", label="", repeats=False))
+            ordered.insert(0, replace(first, line=0, name=OPENING, at=opened, means="open", label="", repeats=False))
         elif mapping.first_row == "opens":
             ordered[0] = replace(first, means="note")
         return cls(first.case, ordered)
@@ -59,6 +60,16 @@ class SourceCase:
         return "", ""
 
 
+def _name(rows: Sequence[SourceRow]) -> None:
+    """Give rows in order the names by which they are known, and say which of them repeat one before."""
+    equal: dict[str, int] = {}
+    wholes: set[bytes] = set()
+    for row in rows:
+        number = equal[row.key] = equal.get(row.key, 0) + 1
+        row.name, row.repeats = f"{row.key}.{number}", row.whole in wholes
+        wholes.add(row.whole)
+
+
 def _changes(rows: Iterable[SourceRow]) -> Iterator[SourceRow]:
     """Yield rows; those whose activity is that of the row before them are marked: nothing changed."""
     before: str | None = None
@@ -80,6 +91,7 @@ def _line_by_line(rows: Sequence[SourceRow]) -> list[SourceRow]:
         if row.key in seen:
             continue
         seen.add(row.key)
+        row.name = f"{row.key}.1"
         last = number + 1 == len(rows) or rows[number + 1].line != row.line
         found.append(row if row.line == first or last else replace(row, priority=""))
     return sorted(found, key=lambda row: row.at)
@@ -94,7 +106,7 @@ class Told(NamedTuple):
 
 @dataclass
 class Kept:
-    """What the ledger has of a case already: its opening, and its facts by the key of their row.
+    """What the ledger has of a case already: its opening, and its facts by the name of their row.
 
     `old` are those of batches that knew rows by their place in the case: by that ordinal and their instant.
     """
@@ -112,16 +124,16 @@ class Kept:
             self.rows.setdefault(fact.row, []).append(fact)
 
     def told(self, rows: Sequence[SourceRow]) -> dict[str, Told]:
-        """Return what was told of each of these rows that was, by its key.
+        """Return what was told of each of these rows that was, by its name.
 
         A row of a batch that went by ordinals is the one of its place and instant; else, since a file may stand the
         other way round by now, one of its instant and agent; else, since it may have been mended, that of its place.
         """
-        found = {row.key: Told(row.key, self.rows[row.key]) for row in rows if row.key in self.rows}
+        found = {row.name: Told(row.name, self.rows[row.name]) for row in rows if row.name in self.rows}
         if not self.old:
             return found
         open_ = dict(self.old)
-        waiting = [row for row in rows if row.key not in found]
+        waiting = [row for row in rows if row.name not in found]
         for match in (_by_place, _by_instant, _by_ordinal):
             rest = []
             for row in waiting:
@@ -129,13 +141,13 @@ class Kept:
                 if place is None:
                     rest.append(row)
                 else:
-                    found[row.key] = Told(place[0], open_.pop(place))
+                    found[row.name] = Told(place[0], open_.pop(place))
             waiting = rest
             if match is _by_place:  # the steps of a line that share an instant were told together
-                together = {(row.ordinal, row.at) for row in rows if row.key in found}
+                together = {(row.ordinal, row.at) for row in rows if row.name in found}
                 shared = together & self.old.keys()
-                found |= {row.key: Told(row.ordinal, ()) for row in waiting if (row.ordinal, row.at) in shared}
-                waiting = [row for row in waiting if row.key not in found]
+                found |= {row.name: Told(row.ordinal, ()) for row in waiting if (row.ordinal, row.at) in shared}
+                waiting = [row for row in waiting if row.name not in found]
         return found
 
 

@@ -109,7 +109,7 @@ def _filled(broken: Sequence[Broken], rows: Sequence[SourceRow]) -> list[SourceR
             label=one.label,
             channel=first.channel,
             attributes={},
-            repeats=False,
+            whole=str(one.line).encode(),
         )
         for one in broken
     ]

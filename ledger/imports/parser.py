@@ -58,8 +58,7 @@ class Parser(Cells):
         who = (self._account, self._agent, self._level, self._priority, self._channel)
         self._who_at = [place.at for place in who if place is not None]
         self._known_who: dict[tuple[str, ...], _Who] = {}
-        self._whole: dict[str, set[bytes]] = {}  # digests: whole rows would be most of what an import holds
-        self._equal: dict[tuple[str, bytes], int] = {}
+        self._whole: dict[str, set[bytes]] = {}  # the lines of each case
         self._count: dict[str, int] = {}
 
     # --- a record ---------------------------------------------------------------------------------------------
@@ -88,7 +87,7 @@ class Parser(Cells):
             SourceRow(
                 line=record.line,
                 ordinal=str(ordinal),
-                key=self._key(case, at, label, *who.said),
+                key=_digest(at, label, *who.said).hex(),
                 case=case,
                 account=who.account,
                 agent=who.agent,
@@ -100,7 +99,7 @@ class Parser(Cells):
                 label=label,
                 channel=who.channel,
                 attributes=self._attributes_of(cells),
-                repeats=self._repeats(case, cells),
+                whole=_digest(*cells),
                 sequence=self._order(cells),
                 opened=self._maybe_instant(cells, self._opened),
                 theirs=self._theirs_of(cells),
@@ -190,23 +189,6 @@ class Parser(Cells):
     def _attributes_of(self, cells: list[str]) -> dict[str, str]:
         return {name: self._parse(ATTRIBUTE, cells[place.at].strip(), place) for name, place in self._attributes}
 
-    # --- by what it is known ----------------------------------------------------------------------------------
-
-    def _key(self, case: str, *said: str) -> str:
-        """Return by what a row is known: a digest of what it says, and how many of its case said the same before."""
-        digest = hashlib.blake2b("\0".join(said).encode(), digest_size=8).digest()
-        number = self._equal[case, digest] = self._equal.get((case, digest), 0) + 1
-        return f"{digest.hex()}.{number}"
-
-    def _repeats(self, case: str, cells: list[str]) -> bool:
-        """Whether a row of the case was the same in every column."""
-        whole = hashlib.blake2b("\0".join(cells).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        seen = self._whole.setdefault(case, set())
-        if whole in seen:
-            return True
-        seen.add(whole)
-        return False
-
     def _order(self, cells: list[str]) -> tuple[int, int, str]:
         """Return the place that the column of sequence gives a row among those of its instant: numbers first."""
         said = self._said(cells, self._sequence)
@@ -229,15 +211,17 @@ class Parser(Cells):
 
     def _line(self, line: int, case: str, ordinal: str, cells: list[str], who: _Who) -> list[SourceRow]:
         """Return the steps of a line. The opening and the last one show its priority, the last what theirs said."""
-        if self._repeats(case, cells):
+        whole = _digest(*cells)
+        if whole in self._whole.setdefault(case, set()):
             return []
+        self._whole[case].add(whole)
         steps = self._steps_of_a_line(cells)
         attributes, theirs = self._attributes_of(cells), self._theirs_of(cells)
         return [
             SourceRow(
                 line=line,
                 ordinal=ordinal,
-                key=hashlib.blake2b(f"{step.at}\0{step.label}".encode(), digest_size=8).hexdigest() + ".1",
+                key=_digest(step.at, step.label).hex(),
                 case=case,
                 account=who.account,
                 agent=who.agent,
@@ -249,7 +233,7 @@ class Parser(Cells):
                 label=step.label,
                 channel=who.channel,
                 attributes=attributes,
-                repeats=False,
+                whole=whole,
                 theirs=theirs if number == len(steps) - 1 else NOTHING_SAID,
             )
             for number, step in enumerate(steps)
@@ -276,6 +260,11 @@ class Parser(Cells):
         if word not in outcome.values:
             raise self._unknown(word, place, [*outcome.values, *outcome.ignored])
         return [*found, _Step(found[-1].at, outcome.values[word], word)]
+
+
+def _digest(*said: str) -> bytes:
+    """Return 8 bytes for some texts: whole rows would be most of what an import holds."""
+    return hashlib.blake2b("\0".join(said).encode("utf-8", "surrogatepass"), digest_size=8).digest()
 
 
 def _attempt(read: Callable[[], _Value]) -> _Value | None:

@@ -20,14 +20,17 @@ class TheirWord(NamedTuple):
 NOTHING_SAID = TheirWord()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SourceRow:
     """One thing that happened in a case, at canonical instant `at`: a row of the file, or a step of its line.
 
-    `key` is by what it is known: what it says of its case, and how many equal rows stand before it. `ordinal` is its
-    place in its case in the file: by it the rows of batches recorded before 2026-11-25 are known. `priority` "" says
-    nothing of it; `stated` is the other system's word for a priority with a limit of its own. `label` is its word for
-    what happened. `repeats`: another row is the same in every column.
+    `key` is a digest of what it says of its case, `whole` one of all its columns. `ordinal` is its place in its case
+    in the file: by it the rows of batches recorded before 2026-11-25 are known. `priority` "" says nothing of it;
+    `stated` is the other system's word for a priority with a limit of its own, `label` its word for what happened.
+
+    Among the rows of its case in order it gets its `name`, by which it is known: the key, and how many rows of the
+    same one stand before it. `repeats`: one before it is the same in every column; `unchanged`: it only says again
+    in which state the case is.
     """
 
     line: int
@@ -44,11 +47,13 @@ class SourceRow:
     label: str
     channel: str
     attributes: dict[str, str]
-    repeats: bool
+    whole: bytes
     sequence: tuple[int, int, str] = (0, 0, "")
     opened: str = ""
     theirs: TheirWord = NOTHING_SAID
     unchanged: bool = False
+    name: str = ""
+    repeats: bool = False
 
 
 class Broken(NamedTuple):

@@ -22,7 +22,7 @@ APPROVER = "import"
 
 @dataclass
 class Telling:
-    """Tells one case as facts: each carries the key of its row, so that a row is recorded once.
+    """Tells one case as facts: each carries the name of its row, so that a row is recorded once.
 
     Rows that are `kept` are not told again; they are only remembered, for what follows from them. `catalogue` is the
     one with the calendars assigned so far: a case is promised what held when it was opened, as any other.
@@ -55,13 +55,13 @@ class Telling:
             self._opened, told = self.kept.opened, self.kept.told(self.case.rows)
             self._priority, self._stated = self._opened.priority, self._opened.stated
         for row in self.case.rows:
-            if row.key in told:
-                self._known_as = told[row.key].row
-                self._remember(row, told[row.key].facts)
+            if row.name in told:
+                self._known_as = told[row.name].row
+                self._remember(row, told[row.name].facts)
                 self._hear(row)
                 continue
-            self._known_as = row.key
-            self.lines[row.key] = row.line
+            self._known_as = row.name
+            self.lines[row.name] = row.line
             if self._opened is None:
                 self._open(row)
             elif row.means == "open" and row.line == 0:
