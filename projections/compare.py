@@ -25,8 +25,8 @@ Row = dict[str, Any]
 THEIR_VERDICTS = ("met", "breached", "excluded")
 # Why two verdicts differ, in the order in which they are tried and told.
 CAUSES = (
-    *("excluded", "revised", "they_exclude", "same_limit", "their_due", "their_response", "pauses", "calendar"),
-    *("policy_limit", "opening_limit", "last_limit", "any_answer", "resolution", "unknown"),
+    *("excluded", "revised", "they_exclude", "same_limit", "their_due", "their_response", "pauses", "policy_limit"),
+    *("calendar", "opening_limit", "last_limit", "any_answer", "resolution", "unknown"),
 )
 COLUMNS = (
     *("ticket", "customer", "agent", "level", "priority", "stated", "system", "opened_at", "verdict", "their_verdict"),
@@ -162,10 +162,12 @@ def _why(both: _Both, judged: str, policy: Catalogue) -> Iterator[tuple[str, str
     """Yield each cause that alone makes our verdict theirs, with the calendar where it is one."""
     clock = both.case.clock
     raw = clock.raw_verdict(both.at)
+    if clock.revised and judged == ("excluded" if clock.excluded else raw):
+        yield "revised", ""
+        return
     if both.ours == "excluded" and not clock.revised and raw == judged:
         yield "excluded", ""
-    elif clock.revised and ((clock.excluded and "excluded") or raw) == judged:
-        yield "revised", ""
+        return
     if judged == "excluded":
         yield "they_exclude", ""
     if judged not in ("met", "breached") or not clock.due_at:
@@ -255,7 +257,7 @@ def _resolution(both: _Both, judged: str) -> bool:
     """Whether they judge when the case was resolved, not when it was answered."""
     resolved = [x.occurred_at for x in both.case.facts if isinstance(x, f.TicketResolved) and x.occurred_at <= both.at]
     last, clock = max(resolved, default=""), both.case.clock
-    return last != clock.counted_at and _verdict(last, clock.due_at, both.at) == judged
+    return bool(last) and last != clock.counted_at and _verdict(last, clock.due_at, both.at) == judged
 
 
 def _calendars(both: _Both, judged: str, policy: Catalogue) -> Iterator[tuple[str, str]]:
@@ -285,9 +287,9 @@ _TRIED: dict[str, _Made] = {
     "their_due": _their_due,
     "their_response": _their_response,
     "pauses": _pauses,
+    "policy_limit": _policy_limit,
 }
 _TRIED_LAST: dict[str, _Made] = {
-    "policy_limit": _policy_limit,
     "opening_limit": _opening_limit,
     "last_limit": _last_limit,
     "any_answer": _any_answer,
