@@ -290,7 +290,7 @@ def states(case: Case) -> Iterator[tuple[f.TicketFact, dict[str, str]]]:
             state[f"case_{name}"] = getattr(fact, name, "") or state[f"case_{name}"]
         answered = answered or fact is first
         asks = isinstance(fact, f.TicketWaiting) and fact.answers
-        means = "respond" if asks else _MEANINGS.get(type(fact), "note")
+        means = "ask" if asks else _MEANINGS.get(type(fact), "note")
         if means == "respond" and not answered:
             means = "note"
         if isinstance(fact, f.TicketReopened):

@@ -13,11 +13,15 @@ from typing import Any
 import pytest
 from openpyxl import load_workbook
 
+from ledger import facts as f
+from ledger.catalogue import shipped
 from ledger.imports import import_file, load_mapping
+from ledger.rules import measures, sla
+from ledger.rules.calendars import ALWAYS
 from ledger.rules.instants import from_iso
 from ledger.texts import text
 from projections.projector import projector_of
-from projections.radar import COLUMNS, KINDS, _cases, acts_of, look
+from projections.radar import COLUMNS, KINDS, Case, _cases, acts_of, look
 from scripts.demo_log import write_log
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, PANADERIA, Desk, local
 from tests.test_clock_http import cli
@@ -367,3 +371,59 @@ def test_a_table_tells_each_kind_in_words(acted: Desk) -> None:
         for kind in KINDS:
             key = "value_act_excluded" if kind == "excluded" else f"value_{kind}"
             assert text(key, lang) in shown, (lang, kind)
+
+
+def test_an_imported_row_that_says_again_that_it_is_resolved_reopened_nothing() -> None:
+    """As recorded by imports of before: reopened and resolved in one instant, by one row. Only a change counts."""
+    both: dict[str, Any] = {"customer_no": "C-1", "ticket_no": "T-1", "by": "ana", "source": "import:x:1"}
+
+    def at(hour: int) -> str:
+        return f"2026-03-02T{hour}:00:00.000000Z"
+
+    facts: list[f.TicketFact] = [
+        f.TicketOpened(
+            **both, occurred_at=at(15), row="1", request="general", priority="low", zone="UTC", level="basic",
+            due_at=at(23), policy="2000-01", calendar="24x7@1", limit_us=8 * 3_600_000_000,
+        ),
+        f.TicketResolved(**both, occurred_at=at(16), row="2"),
+        f.TicketReopened(**both, occurred_at=at(17), row="3"),
+        f.TicketResolved(**both, occurred_at=at(17), row="3"),
+    ]  # fmt: skip
+    clock = sla.run(facts, "~")
+    assert clock is not None
+    dated = [(fact, at(18)) for fact in facts]
+    assert [act.kind for act in acts_of(Case(dated, clock, [], shipped()))] == []
+    (way,) = measures.resolutions(at(15), facts, at(20), ALWAYS, [])
+    assert (way.end, way.plain_us) == (at(16), 3_600_000_000)
+    really = [*dated[:2], (f.TicketReopened(**both, occurred_at=at(17), row="4"), at(18)), dated[3]]
+    assert [act.kind for act in acts_of(Case(really, clock, [], shipped()))] == ["reopened"]
+
+
+def test_a_question_dated_before_the_due_instant_and_recorded_after_it(desk: Desk) -> None:
+    desk.ticket(FERRETERIA, priority="high", ticket="ASKED")
+    desk.at("2026-03-02 10:30").do(
+        "ticket.wait", by=ANA, ticket="ASKED", text="¿Qué versión usa?", at="2026-03-02 09:40"
+    )
+    (found,) = acts(desk, "dated_back")
+    assert (found["ticket"], found["later_at"]) == ("ASKED", local("2026-03-02 10:30"))
+
+
+def test_a_question_in_the_last_minute_is_an_answer_and_a_bare_wait_worth_a_look(desk: Desk) -> None:
+    for number in ("ASKED", "WAITED"):
+        desk.ticket(FERRETERIA, priority="high", ticket=number)
+    desk.at("2026-03-02 09:59:30").do("ticket.wait", by=ANA, ticket="ASKED", text="¿Qué versión usa?")
+    desk.do("ticket.wait", by=ANA, ticket="WAITED")
+    assert [found["ticket"] for found in acts(desk, "waited_late")] == ["WAITED"]
+
+
+def test_lists_tell_time_in_one_zone_and_name_it(desk: Desk) -> None:
+    """The company's own, also of a customer in another zone; an explanation is told in the customer's."""
+    desk.open("C-9", zone="Europe/Madrid").sell("C-9")
+    ticket = desk.ticket("C-9", priority="high")["ticket"]
+    for answer in (desk.ask("radar"), desk.ask("queue"), desk.ask("report", breaches=True)):
+        assert answer["zone"] == "America/Guatemala"
+    (item,) = [one for one in desk.ask("queue")["items"] if one["ticket"] == ticket]
+    assert item["due_at"] == local("2026-03-02 11:00")
+    told = desk.ask("explain", ticket=ticket)
+    assert (told["zone"], told["due_at"]) == ("Europe/Madrid", "2026-03-02T18:00:00+01:00")
+    assert any("(hora de Europe/Madrid)" in line for line in told["words"]["es_GT"])

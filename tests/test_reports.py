@@ -410,6 +410,29 @@ def test_a_month_of_administrative_cases_alone_has_cases_but_no_targets(one: Des
     assert "Factura" in page
 
 
+def test_a_months_page_tells_what_was_left_when_it_ended(sqlite_url: str) -> None:
+    desk = Desk(sqlite_url).at("2026-03-02 09:00").sell(term="yearly")
+    desk.ticket(ticket="T-A")
+    desk.at("2026-04-20 09:00").ticket(ticket="T-B")
+    desk.ticket(ticket="T-C")
+    march, april = (monthly(desk.ledger, PANADERIA, month) for month in ("2026-03", "2026-04"))
+    assert "2026-03-31 23:59:59" in march
+    assert "2026-04-20 09:00:00" in april  # it goes on: as of now
+    left = [re.search(r"quedan? ([0-9]+)", page) for page in (march, april)]
+    assert [found and found[1] for found in left] == ["4", "3"]
+    desk.close()
+
+
+def test_a_long_time_stays_in_its_column(one: Desk) -> None:
+    """Hours of three digits and more may break; nothing of the table's cells runs into the next one."""
+    one.ticket(ticket="T-A")
+    one.at("2026-03-20 09:10:21").do("ticket.respond", ticket="T-A", by=ANA)
+    page = monthly(one.ledger, PANADERIA, "2026-03")
+    cell = re.search(r'<td class="([^"]*)">([0-9]{3,}:[0-9]{2}:[0-9]{2})</td>', page)
+    assert cell is not None
+    assert cell[1] == "number"
+
+
 def test_a_month_without_cases_says_so(one: Desk, sqlite_url: str) -> None:
     assert "No se abrió ningún caso" in monthly(one.ledger, PANADERIA, "2026-02")
     one.close()

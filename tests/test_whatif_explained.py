@@ -292,6 +292,8 @@ def test_a_limit_is_not_looked_for_where_nothing_is_decided(sqlite_url: str) -> 
     words = ["--database", sqlite_url, "--lang", "en", "sla", "what-if", "--limit", "basic/low=2h", "--aim", "100"]
     shown = CliRunner().invoke(assemble("en"), words, catch_exceptions=False).output
     assert "basic/high: it has neither met nor breached cases" in shown
+    assert "does not apply the limits that were found" in shown
+    assert "No case's verdict changes" not in shown
     assert "None" not in shown
 
 
