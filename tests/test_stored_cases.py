@@ -1,4 +1,4 @@
-"""Cases recorded before questions answered, reminders were kept and cases came back with the due instant they left with.
+"""Cases recorded before questions answered, reminders were kept and cases came back with the due they had left with.
 
 `stored_cases.jsonl` holds random histories as the program of then recorded them, with what it told of each. The file
 is never edited: no old verdict moves.
