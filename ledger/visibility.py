@@ -52,7 +52,7 @@ FIELDS: dict[str, Sort] = {
         "amount available billed credit credit_after credit_balance credited discount due excess from_credit gross",
         "net owed_before paid received refunded reversed tax unapplied upgrade_excess written_off used_later",
         "applied attempt attempts bank card card_charge certified_as charges document documents final method note",
-        "slip_total assumed paid_assumed refund_debts refund_owed reversed_amount debt",
+        "slip_total assumed paid_assumed unused_assumed refund_debts refund_owed reversed_amount debt",
         "credit_note invoice number payment payments pays refund reference reopened said series token uuid value_date",
         "asked_at issued_at",
     ),
