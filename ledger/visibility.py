@@ -84,6 +84,9 @@ FIELDS: dict[str, Sort] = {
         "entries event recorded_at source key starts ends undoes at_once since ticket_no row confirmed",
         "split_from corrects via direction agreed reminder child percent limit_us what",
         "system returns rule stated answers raised_due",
+        "agree causes differ judged ours_breached ours_excluded ours_met ours_met_bp ours_open theirs_breached",
+        "theirs_excluded theirs_met theirs_met_bp tickets imports agrees",
+        "their_due_at their_responded_at their_verdict why_calendar file mapping mapping_digest rejected",
         # approvals
         "approval alone command role status",
         # about the answer itself; the clock; contacts
@@ -205,6 +208,8 @@ def _of(record: Answer, eye: _Eye, around: _Of) -> _Of:
     if event is not None:
         case = event.startswith("ticket.") or (event.startswith("approval.") and bool(record.get("ticket_no")))
         return _Of(own=False, administrative=record.get("ticket_no") in eye.administrative, case=case)
+    if "digest" in record:  # a published month: its own words are no case's
+        return _Of(own=False, administrative=False, case=False)
     if "request" not in record:
         return around
     answered = record.get("agent") or record.get("responded_by")
