@@ -13,15 +13,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 
 from api import clock, contact, document, lists, vocabulary
+from api.addresses import Proxies, behind
 from api.context import Services, identify, lang
 from api.errors import ProblemApi, http_problem, problem, register
 from api.gateway import gateway
 from api.health import health
 from api.operations import Operation
-from api.schemas import MAX_BODY, field_to_schema
+from api.schemas import MAX_BODY, check_no_query, field_to_schema
 from ledger.card_numbers import card_number
 from ledger.settings import Settings
 from ledger.texts import table, text
@@ -41,7 +42,10 @@ _HEADERS = {
 
 def create_app(settings: Settings | None = None) -> Flask:
     """Return the application of `settings` (of the environment by default); nothing is opened yet."""
+    settings = settings or Settings.read()
+    proxies = Proxies(settings.trusted_proxies)
     app = Flask("api", root_path=str(Path(__file__).parent))
+    app.url_map.merge_slashes = False  # two slashes are another path, not a redirect to one that holds a blank id
     app.config.update(
         API_TITLE="Support Ledger",
         API_VERSION="v1",
@@ -49,13 +53,16 @@ def create_app(settings: Settings | None = None) -> Flask:
         OPENAPI_URL_PREFIX=None,  # the document is served by us, once it is complete
         MAX_CONTENT_LENGTH=MAX_BODY,
     )
-    app.extensions["ledger"] = Services(settings or Settings.read())
+    app.extensions["ledger"] = Services(settings)
     api = ProblemApi(app)
     api.ma_plugin.converter.add_attribute_function(field_to_schema)
     operations: list[Operation] = []
+    known: set[str] = set()
     for blueprint in (vocabulary.blueprint(), contact.blueprint(), clock.blueprint(), lists.blueprint()):
         api.register_blueprint(blueprint)
         operations += blueprint.operations
+        known |= {f"{blueprint.name}.{made.id}" for made in blueprint.operations}
+    app.extensions["ledger_operations"] = frozenset(known)  # they look at their query themselves
     app.register_blueprint(health)
     app.register_blueprint(gateway)
     app.add_url_rule("/openapi.json", "openapi", _Document(api.spec, operations))
@@ -64,6 +71,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.before_request(_begin)
     app.after_request(_finish)
     register(app)
+    app.wsgi_app = behind(app.wsgi_app, proxies)  # type: ignore[assignment,method-assign]
     return app
 
 
@@ -103,6 +111,10 @@ def _begin() -> Response | None:
     g.started = time.perf_counter_ns()
     if request.path.startswith("/v1/") and request.blueprint != gateway.name:  # whose messages are signed
         identify()
+    if request.routing_exception is not None:
+        return None  # no such resource, or not by this method: whatever body came with it
+    if request.endpoint not in current_app.extensions["ledger_operations"]:
+        check_no_query(request)
     if request.content_length or request.headers.get("Transfer-Encoding"):
         if request.method == "DELETE":
             return problem(400, "body_not_taken", text("body_not_taken", lang()))
@@ -121,5 +133,10 @@ def _finish(response: Response) -> Response:
     if _log.isEnabledFor(logging.INFO):
         route = request.url_rule.rule if request.url_rule is not None else "-"
         elapsed = (time.perf_counter_ns() - g.get("started", time.perf_counter_ns())) / 1_000_000
-        _log.info("%s %s %s %.1f ms %s", request.method, route, response.status_code, elapsed, g.get("request_id"))
+        who = g.caller.by if "caller" in g else "-"
+        _log.info(
+            "%s %s %s %.1f ms %s by=%s from=%s",
+            *(request.method, route, response.status_code, elapsed, g.get("request_id")),
+            *(json.dumps(who, ensure_ascii=False) if " " in who else who, request.remote_addr or "-"),
+        )
     return response

@@ -113,6 +113,11 @@ def identify() -> None:
     g.caller = found
 
 
+def operator() -> bool:
+    """Whether it is known that an operator is calling: they may be told of files and servers."""
+    return "caller" in g and caller().role == "operator"
+
+
 def caller() -> Caller:
     """Return who is calling, once `identify` has run."""
     found: Caller = g.caller

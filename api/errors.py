@@ -11,8 +11,8 @@ from flask import Flask, Response, g, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException
 
-from api.context import lang
-from api.refusals import TooManyBadTokens, Unacceptable, Unauthorised, Unreadable
+from api.context import lang, operator
+from api.refusals import TooManyBadTokens, Unacceptable, Unauthorised, UnknownParameter, Unreadable
 from ledger.errors import Conflict, LedgerError, Malformed, NotFound, Refused, Unavailable
 from ledger.texts import table, text
 
@@ -28,6 +28,7 @@ _HTTP_CODES = {
     415: "unsupported_media_type",
     500: "internal_error",
 }
+_HARMLESS = {"name", "position", "wanted", "lag", "seconds", "most"}  # facts of 503 that stand in open answers
 _HEADERS = ("Idempotency-Key", "X-Position-At-Least")
 
 
@@ -81,12 +82,16 @@ def refused(error: LedgerError) -> Response:
     status = status_of(error)
     if status == 500:
         return _mistake(error)
-    facts = dict(error.facts)
+    facts, detail = dict(error.facts), error.message(lang())
+    if status == 503 and not _tells_nothing(error):
+        _log.error("request %s unavailable: %s", g.get("request_id", ""), error)
+        if not operator():
+            facts, detail = {}, text("unavailable_detail", lang(), request_id=g.get("request_id", ""))
     if isinstance(error, Malformed):
         facts.pop("remedy")
         every = error.every if isinstance(error, Unacceptable) else (error,)
         facts["errors"] = [_error(one) for one in every]
-    answer = problem(status, error.code, error.message(lang()), facts)
+    answer = problem(status, error.code, detail, facts)
     if status == 401:
         answer.headers["WWW-Authenticate"] = _challenge(error.code)
     if status == 429:
@@ -94,6 +99,11 @@ def refused(error: LedgerError) -> Response:
     if status == 503:
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer
+
+
+def _tells_nothing(error: LedgerError) -> bool:
+    """Whether a refusal may be told to anybody: it names no file, no server and nobody's account."""
+    return error.facts.keys() <= _HARMLESS
 
 
 def _challenge(code: str) -> str:
@@ -107,7 +117,7 @@ def _error(error: Malformed) -> dict[str, Any]:
     field = error.name if isinstance(error, Unreadable) else str(error.facts["field"])
     return {
         "pointer": f"#/{quote(field.replace('~', '~0').replace('/', '~1'), safe='~')}" if field else "#",
-        "in": _place(field),
+        "in": "query" if isinstance(error, UnknownParameter) else _place(field),
         "name": field,
         "value": error.facts["value"],
         "detail": error.message(lang()),

@@ -12,7 +12,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from api.context import caller
-from api.schemas import StrictParser, schema
+from api.schemas import StrictParser, check_no_query, schema
 from ledger.application import Caller
 from ledger.command import Only
 from ledger.errors import Refused
@@ -78,6 +78,8 @@ class LedgerBlueprint(Blueprint):
         @wraps(parsed)
         def allowed(**path: str) -> Response:
             allow(caller(), made.roles, made.name)
+            if in_body:
+                check_no_query(request)
             if bare and not request.query_string:
                 return view({}, **path)  # the usual question: there is nothing to parse
             answer: Response = parsed(**path)

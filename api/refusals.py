@@ -24,6 +24,10 @@ class Unreadable(Malformed):
         self.name = name
 
 
+class UnknownParameter(Malformed):
+    """A query parameter that the route does not read."""
+
+
 class Unacceptable(Malformed):
     """One or more fields are wrong: the first speaks for them, `every` holds each."""
 

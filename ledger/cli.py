@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 from dataclasses import replace
 from importlib.metadata import entry_points
@@ -157,9 +156,11 @@ def assemble(lang: str = "") -> click.Group:
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the command line; turn refusals into words and exit codes."""
-    if hasattr(signal, "SIGPIPE"):
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `| head` ends us quietly, as other tools
+    """Run the command line; turn refusals into words and exit codes.
+
+    SIGPIPE stays ignored, as Python has it: a server, or a command that talks to one, must not die of a peer that
+    hangs up. Where our own reader has left (`| head`), click and rich end us without a word.
+    """
     arguments = sys.argv[1:] if args is None else args
     lang = Settings.read().lang
     for word, after in zip(arguments, [*arguments[1:], ""], strict=True):

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any
 
 from ledger.card_numbers import card_number
@@ -284,6 +285,17 @@ class Field:
     required: bool = True
 
 
+def unknown(name: str, value: Any, known: Iterable[str]) -> Malformed:
+    """Return the refusal of a name that is none of `known`; it says the nearest one where there is one."""
+    names = list(known)
+    if not names:
+        return Malformed(name, value, "remedy_no_fields")
+    near = get_close_matches(name[:64], names, n=1)
+    if near:
+        return Malformed(name, value, "remedy_nearest_field", nearest=near[0], known=", ".join(names))
+    return Malformed(name, value, "remedy_unknown_field", known=", ".join(names))
+
+
 def parse_fields(given: Mapping[str, Any], fields: tuple[Field, ...]) -> dict[str, Any]:
     """Return the canonical values of `given`; Malformed for the first unknown, missing or wrong field.
 
@@ -292,7 +304,7 @@ def parse_fields(given: Mapping[str, Any], fields: tuple[Field, ...]) -> dict[st
     known = {field.name: field for field in fields}
     for name in given:
         if name not in known:
-            raise Malformed(str(name), given[name], "remedy_unknown_field", known=", ".join(known))
+            raise unknown(str(name), given[name], known)
     values = {}
     for field in fields:
         value = given.get(field.name)

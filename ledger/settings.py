@@ -25,6 +25,8 @@ class Settings:
     mail_desk: str = ""  # "Name <address>, …": our own people, who are mailed of cases about to be late
     gateway: str = ""  # the card gateway's name; "": the sandbox on a test clock, none on a real ledger
     gateway_secret: str = field(default="", repr=False)  # of the card gateway's webhooks: whsec_…
+    trusted_proxies: str = ""  # "127.0.0.1, 10.0.0.0/8, unix": whose X-Forwarded-For is believed
+    question_seconds: str = ""  # how long one request may take to answer, over HTTP; "": 20
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -41,6 +43,8 @@ class Settings:
             mail_desk=env.get("LEDGER_MAIL_DESK") or "",
             gateway=env.get("LEDGER_GATEWAY") or "",
             gateway_secret=env.get("LEDGER_GATEWAY_SECRET") or "",
+            trusted_proxies=env.get("LEDGER_TRUSTED_PROXIES") or "",
+            question_seconds=env.get("LEDGER_QUESTION_SECONDS") or "",
         )
 
 

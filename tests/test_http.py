@@ -192,4 +192,7 @@ def test_ready_says_what_is_wrong(desk: Desk) -> None:
     desk.get("/v1/accounts")
     ready = desk.open("/readyz")
     assert ready.status_code == 503
-    assert "unheard_of" in " ".join(ready.json["problems"])
+    assert ready.json["problems"] == ["balances: read_model_stopped"]
+    assert "unheard_of" not in ready.text
+    full = desk.get("/readyz", role="operator").json
+    assert "unheard_of" in " ".join(full["problems"])
