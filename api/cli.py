@@ -44,6 +44,7 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     app = create_app(settings)
     services = app.extensions["ledger"]
+    services.share_among(threads)
     try:
         server = Server(app, host=host, port=port, threads=threads)
     except OSError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import current_app, g, request
 
+from api.gate import Gate
 from api.knocking import Knocking
 from api.refusals import Unauthorised
 from api.token_use import TokenUse
@@ -23,6 +24,8 @@ from ledger.store import open_store
 from projections.projector import Projector, require_whole
 from projections.tables import State
 
+DEFAULT_WORKERS = 8
+_WAIT_SECONDS = 1.0
 _TOKEN_SECONDS = 2.0
 _KNOWN_TOKENS = 1024
 _LANGUAGES = ("es", "es-GT", "en")
@@ -38,6 +41,16 @@ class Services:
     _callers: dict[str, tuple[float, Caller]] = field(default_factory=dict)
     _use: TokenUse = field(default_factory=TokenUse)
     knocking: Knocking = field(default_factory=Knocking)
+    catching: Any = field(default_factory=threading.Lock)  # one request at a time brings read models up
+    gate: Gate = field(init=False)
+    _failed: tuple[float, Unavailable | None] = (0.0, None)
+
+    def __post_init__(self) -> None:
+        self.share_among(DEFAULT_WORKERS)
+
+    def share_among(self, workers: int) -> None:
+        """Say how many requests this process answers at once: long ones get a share of them."""
+        self.gate = Gate(workers, self.settings.question_seconds)
 
     def _get(self) -> tuple[int, Ledger, Projector]:
         made = self._made
@@ -45,11 +58,25 @@ class Services:
             return made
         with self._lock:
             if self._made is None or self._made[0] != os.getpid():
-                store = open_store(self.settings.database_url)
-                ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway)
-                guard(store, ledger.catalogue)
-                self._made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
+                self._made = self._open()
             return self._made
+
+    def _open(self) -> tuple[int, Ledger, Projector]:
+        """Open the ledger; where that has just failed, say so again at once: those who wait for it would add up."""
+        until, why = self._failed
+        if why is not None and time.monotonic() < until:
+            raise Unavailable(why.code, **why.facts)
+        store = open_store(self.settings.database_url)
+        try:
+            ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway)
+            guard(store, ledger.catalogue)
+            made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
+        except Unavailable as error:
+            store.close()
+            if error.code == "database_unreachable":
+                self._failed = (time.monotonic() + _TOKEN_SECONDS, error)
+            raise
+        return made
 
     @property
     def ledger(self) -> Ledger:
@@ -127,22 +154,39 @@ def caller() -> Caller:
 def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
     """Return the projector once the named models have what the reader must see.
 
-    A reader brings them up itself where no worker does; another process at it does not hold it up. Unavailable:
-    `behind` after two seconds, `read_model_stopped` where a model could not read the log any further, and
-    `read_models_anew` while it is being made from the start.
+    A reader brings them up itself where no worker does; another at it does not hold it up. Unavailable: `behind` at
+    once where the log itself is not there yet, after a second of waiting where the models are not (few may wait, one
+    of each caller; others are refused at once), `read_model_stopped` where a model could not read the log any further,
+    and `read_models_anew` while it is being made from the start.
     """
-    projector = services().projector
-    try:
-        states = projector.catch_up(names)
-    except Unavailable as busy:
-        if busy.code not in ("projector_busy", "database_locked"):
-            raise
-        states = [state for state in projector.states() if state.name in names]
+    made, projector = services(), services().projector
+    if position is not None and (last := projector.store.last_position()) < position:
+        raise Unavailable("behind", name="log", position=last, wanted=position)
+    states = _brought_up(made, projector, names)
     _going_on(states)
     require_whole(states)
-    if position is not None:
-        projector.wait_for(position, names)
+    if position is not None and any(state.position < position for state in states):
+        with made.gate.waits.taken(caller().by):
+            projector.wait_for(position, names, _WAIT_SECONDS)
     return projector
+
+
+def _brought_up(made: Services, projector: Projector, names: tuple[str, ...]) -> list[State]:
+    """Bring the named models up, unless another request or process is at it; return where they stand."""
+    if made.catching.acquire(blocking=False):
+        try:
+            return projector.catch_up(names)
+        except Unavailable as busy:
+            if busy.code not in ("projector_busy", "database_locked"):
+                raise
+        finally:
+            made.catching.release()
+    try:
+        return [state for state in projector.states() if state.name in names]
+    except Unavailable as unmade:
+        if unmade.code != "not_migrated":  # their tables: another is making them
+            raise
+        raise Unavailable("projector_busy") from None
 
 
 def _going_on(states: list[State]) -> None:

@@ -28,7 +28,7 @@ _HTTP_CODES = {
     415: "unsupported_media_type",
     500: "internal_error",
 }
-_HARMLESS = {"name", "position", "wanted", "lag", "seconds", "most"}  # facts of 503 that stand in open answers
+_HARMLESS = {"name", "position", "wanted", "lag", "seconds", "most", "least"}  # facts of 503 that stand in open answers
 _HEADERS = ("Idempotency-Key", "X-Position-At-Least")
 
 
@@ -96,7 +96,7 @@ def refused(error: LedgerError) -> Response:
         answer.headers["WWW-Authenticate"] = _challenge(error.code)
     if status == 429:
         answer.headers["Retry-After"] = str(error.facts["seconds"])
-    if status == 503:
+    if status == 503 and error.code != "question_too_long":
         answer.headers["Retry-After"] = _RETRY_AFTER
     return answer
 

@@ -11,7 +11,7 @@ from typing import Any
 from flask import Response, request
 from flask_smorest import Blueprint
 
-from api.context import caller
+from api.context import caller, services
 from api.schemas import StrictParser, check_no_query, schema
 from ledger.application import Caller
 from ledger.command import Only
@@ -80,10 +80,12 @@ class LedgerBlueprint(Blueprint):
             allow(caller(), made.roles, made.name)
             if in_body:
                 check_no_query(request)
-            if bare and not request.query_string:
-                return view({}, **path)  # the usual question: there is nothing to parse
-            answer: Response = parsed(**path)
-            return answer
+            gate = services().gate
+            with gate.open(made.name, caller().by, asks=made.asks, environ=request.environ):
+                if bare and not request.query_string:
+                    return view({}, **path)  # the usual question: there is nothing to parse
+                answer: Response = parsed(**path)
+                return answer
 
         rule = _PATH.sub(r"<\1>", made.path)
         documented = self.doc(operationId=made.id, security=[{"bearer": []}])

@@ -21,6 +21,8 @@ from waitress.task import ThreadedTaskDispatcher, WSGITask
 _DRAIN_SECONDS = 30.0
 _CALM_SECONDS = 0.15
 _POLL = hasattr(select, "poll")  # not on Windows; select() ends at 1,024 descriptors
+_IDLE_SECONDS = 60  # a connection on which nothing comes and nothing is being answered
+_LIVE = "/livez"
 _MOST_BODY = 8 * 1024 * 1024  # the application refuses far smaller ones in its own words; this guards memory
 
 
@@ -32,7 +34,7 @@ class Server:
         self._map: dict[int, Any] = {}
         self._stop = threading.Event()
         self._signals = 0
-        self._dispatcher = ThreadedTaskDispatcher()
+        self._dispatcher = _Dispatcher()
         create_server(
             app,
             self._map,
@@ -44,6 +46,9 @@ class Server:
             connection_limit=1000,
             asyncore_use_poll=_POLL,
             max_request_body_size=_MOST_BODY,
+            channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=10,
+            channel_request_lookahead=1,  # so that it is seen when whoever asked has left
         )
         self._sockets = [one for one in self._map.values() if isinstance(one, BaseWSGIServer)]
         for one in self._sockets:
@@ -91,8 +96,30 @@ class Server:
         return bool(
             self._dispatcher.active_count
             or self._dispatcher.queue
+            or self._dispatcher.live.queue
             or any(c.requests or c.request or c.total_outbufs_len for c in channels)
         )
+
+
+class _Dispatcher(ThreadedTaskDispatcher):
+    """The workers, and one thread beside them for `/livez` alone: it answers also when every worker waits."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live = ThreadedTaskDispatcher()
+        self.live.set_thread_count(1)
+
+    def add_task(self, task: Any) -> None:
+        """Queue a connection whose next request is complete."""
+        if task.requests and getattr(task.requests[0], "path", "") == _LIVE:
+            self.live.add_task(task)
+        else:
+            super().add_task(task)
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = 5) -> bool:
+        """End the threads once they are idle, at most after `timeout` seconds."""
+        self.live.shutdown(cancel_pending, timeout)
+        return bool(super().shutdown(cancel_pending, timeout))
 
 
 def _channel_of(stop: threading.Event) -> type[Any]:

@@ -20,7 +20,7 @@ from operator import itemgetter
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from ledger import policies
+from ledger import patience, policies
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Malformed, Unavailable
@@ -264,6 +264,7 @@ class Projector:
         """Group rows that come stream by stream; a case's policy names calendars that were assigned before it."""
         self.catalogue = policies.current(self.store, self.catalogue)
         for _stream, group in groupby(rows, key=itemgetter(1)):
+            patience.check()
             yield Stream(list(group), self.catalogue)
 
 

@@ -14,6 +14,7 @@ from itertools import chain
 from typing import Any
 
 from ledger import facts as f
+from ledger import patience
 from ledger.application import Ledger
 from ledger.catalogue import Catalogue
 from ledger.errors import Unavailable
@@ -112,6 +113,7 @@ class Moved:
 
     def under(self, policy: sla.Policy) -> sla.Clock:
         """Return the case under another policy."""
+        patience.check()
         found = sla.run(self.facts, self.at, self.recorded, policy)
         assert found is not None
         return found

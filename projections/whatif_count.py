@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ledger import facts as f
+from ledger import patience
 from ledger.rules.sla import Clock, Promise
 from ledger.rules.whatif import pauses
 from ledger.scenarios import CELLS, Cell
@@ -58,6 +59,7 @@ def evaluate(cases: Cases, policy: Policy, scope: Scope) -> Outcome:
     """Return what `policy` makes of the cases."""
     outcome = Outcome(policy)
     for group in cases.groups:
+        patience.check()
         _plain(group, outcome, scope.now)
     for moved in cases.moved:
         _folded(moved, outcome, scope)

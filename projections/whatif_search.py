@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from ledger import patience
 from ledger.scenarios import Cell, show_limit
 from projections.compliance import percent
 from projections.whatif_cases import Cases, Group, Scope
@@ -46,6 +47,7 @@ class Search:
 
     def share(self, cell: Cell, seconds: int) -> tuple[int, int]:
         """Return how many are met, and how many are decided, where `cell` has a limit of `seconds`."""
+        patience.check()
         limit_us = seconds * _SECOND
         met = breached = 0
         for part in self._parts(cell):

@@ -19,6 +19,7 @@ from typing import IO, Any
 from tests.test_serve import Running, environment, serving
 
 _SECONDS = 20.0
+_SETTINGS = ("-c", "python:api.gunicorn_settings")
 
 
 class Gunicorn:
@@ -30,7 +31,7 @@ class Gunicorn:
             self.host, self.port = "127.0.0.1", int(free.getsockname()[1])
         self._log = log
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "gunicorn", *words, "--bind", f"127.0.0.1:{self.port}", "api.wsgi:app"],
+            [sys.executable, "-m", "gunicorn", *_SETTINGS, *words, "--bind", f"127.0.0.1:{self.port}", "api.wsgi:app"],
             stdout=log,
             stderr=log,
             env={**environment(), "LEDGER_DATABASE_URL": url, **more},

@@ -28,6 +28,7 @@ from ledger.store.tables import SCHEMA_VERSION, upgrades_from
 logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
 
 _POOL_SECONDS = 3.0
+_AWAY_SECONDS = 0.2
 _POOL_MAX = 16
 _LOCK = 7_239_461_005  # of appends; other locks hash their name beside it
 # Arrays go in binary: their text form costs more to write than the rows do.
@@ -47,13 +48,22 @@ class PostgresStore(Store):
         self._pool: ConnectionPool[psycopg.Connection[tuple[Any, ...]]] | None = None
         self._pid = os.getpid()
         self._opening = threading.Lock()
+        self._away = False  # the pool goes on trying; whoever gets a connection finds it back
 
     # --- connections --------------------------------------------------------------------------------------
 
     @contextmanager
     def _connection(self) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
-        with _translated(), self._open_pool().connection() as connection:
-            yield connection
+        # While the server is away each caller would wait, until none is left to answer: only the first ones do.
+        seconds = _AWAY_SECONDS if self._away else _POOL_SECONDS
+        with _translated():
+            try:
+                with self._open_pool().connection(seconds) as connection:
+                    self._away = False
+                    yield connection
+            except PoolTimeout:
+                self._away = True
+                raise
 
     def _open_pool(self) -> ConnectionPool[psycopg.Connection[tuple[Any, ...]]]:
         pid = os.getpid()
