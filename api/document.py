@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from api import gateway
+from api.codes import codes
 from api.operations import Operation
 from api.shapes import shapes
 from api.sight import ROLES, answer_for, told
@@ -75,6 +76,7 @@ _EXAMPLES: dict[str, tuple[str, Node]] = {
     "503": ("behind", {"name": "log", "position": 41, "wanted": 42}),
 }
 _ASKING = ("401", "403", "404", "422", "429", "500", "503")
+_TRIES = ("preview",)  # questions that do what a command would, and are refused as it would be
 _DOING = ("400", *_ASKING[:3], "409", "413", "415", *_ASKING[3:])
 
 
@@ -121,15 +123,36 @@ def _complete(path: Node, made: Operation, schemas: Node) -> None:
         body = schemas[content["schema"]["$ref"].rsplit("/", 1)[1]]
         if made.name in NEED_REASON:
             body.setdefault("required", []).append("reason")
+        for name, member in body["properties"].items():
+            if name not in body.get("required", ()):
+                body["properties"][name] = _or_null(member)
         node["requestBody"]["required"] = bool(body.get("required"))
         if "body" in example:
             content["example"] = example["body"]
     node["responses"] = {
         str(made.status): _answer(made, example),
-        **{code: {"$ref": f"#/components/responses/Problem{code}"} for code in (_ASKING if made.asks else _DOING)},
+        **{code: {"$ref": f"#/components/responses/Problem{code}"} for code in _problems_of(made)},
     }
     if made.asks:
         node["responses"]["304"] = {"description": "What the client has (If-None-Match) is still the answer"}
+
+
+def _or_null(member: Node) -> Node:
+    """Return the schema of an optional member of a body: null counts as left out."""
+    if "type" not in member or "null" in member["type"]:
+        return member
+    kinds = member["type"] if isinstance(member["type"], list) else [member["type"]]
+    found = {**member, "type": [*kinds, "null"]}
+    if "enum" in found:
+        found["enum"] = [*found["enum"], None]
+    return found
+
+
+def _problems_of(made: Operation) -> tuple[str, ...]:
+    """Return the statuses of the problems that an operation may answer with."""
+    if made.asks:
+        return (*_ASKING, "409") if made.name in _TRIES else _ASKING
+    return _DOING
 
 
 def _answer(made: Operation, example: Node) -> Node:
@@ -167,7 +190,9 @@ def _problem(status: str) -> Node:
         "request_id": "9f1c2ab47d3e5a60",
         **facts,
     }
-    content = {"schema": {"$ref": "#/components/schemas/Problem"}, "example": example}
+    told = {"properties": {"status": {"const": int(status)}, "code": {"enum": list(codes()[int(status)])}}}
+    schema: Node = {"allOf": [{"$ref": "#/components/schemas/Problem"}, told]}
+    content = {"schema": schema, "example": example}
     found: Node = {"description": _MEANINGS[status], "content": {"application/problem+json": content}}
     if status == "401":
         found["headers"] = {"WWW-Authenticate": _header("Bearer")}

@@ -20,7 +20,7 @@ _log = logging.getLogger("supportledger.api")
 _RETRY_AFTER = "2"
 _REALM = 'Bearer realm="supportledger"'
 _SIGNED = 'Standard-Webhooks realm="supportledger"'
-_HTTP_CODES = {
+HTTP_CODES = {
     400: "bad_request",
     404: "no_such_resource",
     405: "method_not_allowed",
@@ -28,6 +28,7 @@ _HTTP_CODES = {
     415: "unsupported_media_type",
     500: "internal_error",
 }
+REFUSED_BY_ROLE = ("role_not_allowed", "role_not_with", "not_your_case", "paid_by_card")
 _HARMLESS = {"name", "position", "wanted", "lag", "seconds", "most", "least"}  # facts of 503 that stand in open answers
 _HEADERS = ("Idempotency-Key", "X-Position-At-Least")
 
@@ -46,7 +47,7 @@ def status_of(error: LedgerError) -> int:
         return 422
     if isinstance(error, Unavailable):
         return 503
-    if error.code in ("role_not_allowed", "role_not_with", "not_your_case", "paid_by_card"):
+    if error.code in REFUSED_BY_ROLE:
         return 403
     return 409 if isinstance(error, (Conflict, Refused)) else 500
 
@@ -73,7 +74,7 @@ def problem(status: int, code: str, detail: str, facts: dict[str, Any] | None = 
 
 def http_problem(status: int) -> Response:
     """Return the problem of a status that HTTP itself gives: there is nothing more to tell."""
-    code = _HTTP_CODES.get(status, "http_error")
+    code = HTTP_CODES.get(status, "http_error")
     return problem(status, code, text(code, lang()))
 
 

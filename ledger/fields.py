@@ -21,11 +21,15 @@ from ledger.rules.money import CURRENCIES, parse_amount
 
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
-_ID = re.compile(r"[^\s/\\?#%](?:[^/\\?#%\x00-\x1f\x7f]{0,62}[^\s/\\?#%])?")
+_CONTROLS = r"\x00-\x1f\x7f-\x9f"
+_ID = re.compile(rf"[^\s/\\?#%{_CONTROLS}](?:[^/\\?#%{_CONTROLS}]{{0,62}}[^\s/\\?#%{_CONTROLS}])?")
 # What a new id is written with: printable ASCII but for what parts a URL, and the letters of European languages in
 # Latin script, less those that are read as another letter (dotless i, long s, letters with a dot or a quote beside).
 _NEW = r"""[!"$&'()*+,\-.0-9:;<=>@A-Z\[\]^_`a-z{|}~À-ÖØ-öø-İĴ-ķĹ-ľŁ-ňŊ-ž]"""
 _NEW_ID = re.compile(f"(?!\\.+$){_NEW}(?:(?:{_NEW}| (?! )){{0,62}}{_NEW})?")
+# FIRST_YEAR to LAST_YEAR of ledger.rules.instants, with what follows there, as patterns.
+_DAY = "(?:(?:19|[2-8][0-9]|9[0-7])[0-9]{2}|98[0-8][0-9]|989[0-8])-[0-9]{2}-[0-9]{2}"
+_TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 
 
@@ -66,7 +70,10 @@ class Text(Kind):
         return unicodedata.normalize("NFC", value)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "maxLength": self.most, "minLength": 0 if self.blank else 1}
+        controls = r"\x00-\x08\x0b-\x1f\x7f-\x9f" if self.lines else _CONTROLS
+        some = "" if self.blank else r"(?=[\s\S]*\S)"
+        pattern = f"^{some}[^{controls}]*$"
+        return {"type": "string", "maxLength": self.most, "minLength": 0 if self.blank else 1, "pattern": pattern}
 
 
 @dataclass(frozen=True)
@@ -80,7 +87,7 @@ class Id(Kind):
         return text
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "minLength": 1, "maxLength": 64}
+        return {"type": "string", "minLength": 1, "maxLength": 64, "pattern": f"^{_ID.pattern}$"}
 
 
 @dataclass(frozen=True)
@@ -140,7 +147,8 @@ class Amount(Kind):
         return parse_amount(value, field)
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": r"^[0-9]{1,12}(\.[0-9]{1,2})?$", "examples": ["250.00"]}
+        above = r"(?!0+(\.0{1,2})?$)"
+        return {"type": "string", "pattern": rf"^{above}[0-9]{{1,12}}(\.[0-9]{{1,2}})?$", "examples": ["250.00"]}
 
 
 class Instant(Kind):
@@ -150,7 +158,12 @@ class Instant(Kind):
         return to_iso(parse_instant(value, field))
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "format": "date-time", "examples": ["2026-03-01T00:00:00-06:00"]}
+        return {
+            "type": "string",
+            "format": "date-time",
+            "pattern": f"^{_DAY}{_TIME}$",
+            "examples": ["2026-03-01T00:00:00-06:00"],
+        }
 
 
 class Date(Kind):
@@ -160,7 +173,7 @@ class Date(Kind):
         return parse_date(value, field).isoformat()
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "format": "date", "examples": ["2026-03-01"]}
+        return {"type": "string", "format": "date", "pattern": f"^{_DAY}$", "examples": ["2026-03-01"]}
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from openapi_schema_validator import OAS31Validator
 
 from api.addresses import Proxies
-from ledger.errors import Unavailable
+from ledger.errors import Malformed, Unavailable
+from ledger.fields import Amount, Date, Flag, Id, Instant, Kind, Month, NewId, Text, Whole
 from tests.test_api import PROBLEM, Office
 
 
@@ -114,6 +116,53 @@ def test_whatever_stands_in_a_path_is_a_problem_and_never_a_mistake(office: Offi
 def test_files_are_not_left_by_their_folder(office: Office) -> None:
     for path in ("/static/../app.py", "/static/%2e%2e/app.py", "/static/..%2fapp.py", "/static/%00", "//etc/passwd"):
         assert office.client.get(path).status_code in (400, 404), path
+
+
+# --- the document and the door agree --------------------------------------------------------------------------------
+
+TRIED: list[tuple[Kind, tuple[Any, ...]]] = [
+    (Amount(), ("250.00", "0", "0.0", "0.00", "00.01", "1.005", "-1.00", "1e3", "9" * 12, "9" * 13, "", 250, None)),
+    (Text(10), ("a", "", " ", "a\x00", "a\x1fb", "a\x7f", "a\x85b", "x" * 11, "ñandú", 7, None)),
+    (Text(10, blank=True), ("", " ", "a", "\x01", None)),
+    (Text(10, lines=True), ("a\nb", "a\tb", "a\x0bb", "\n")),
+    (Id(), ("C-1", "", " C", "C ", "a/b", "a\\b", "a?b", "a#b", "a%b", "a\x00", "x" * 64, "x" * 65, 7)),
+    (NewId(), ("C-1", "..", ".", "a\u200bb", "\u0430na", "x" * 64, "x" * 65)),
+    (Date(), ("2026-03-01", "1899-12-31", "1900-01-01", "9898-12-31", "9899-01-01", "2026-3-1", "9999-01-01", 7)),
+    (
+        Instant(),
+        ("2026-03-01T00:00:00Z", "1899-03-01T00:00:00Z", "9898-03-01T00:00:00Z", "9899-03-01T00:00:00Z", "x", 7),
+    ),
+    (Month(), ("2026-03", "2026-13", "2026-3")),
+    (Whole(1, 5), (1, 5, 0, 6, 1.5, "3", None)),
+    (Flag(), (True, False, 0, "true", None)),
+]
+
+
+def test_the_schema_of_a_value_takes_what_the_door_takes() -> None:
+    seen = 0
+    for kind, values in TRIED:
+        validator = OAS31Validator(kind.schema())
+        for value in values:
+            try:
+                kind.parse(value, "field")
+                taken = True
+            except Malformed:
+                taken = False
+            assert validator.is_valid(value) is taken, (kind, value)
+            seen += 1
+    assert seen > 60
+
+
+def test_null_is_left_out_in_the_document_too(office: Office) -> None:
+    schemas = office.client.get("/openapi.json").json["components"]["schemas"]
+    body = schemas["account_open_body"]
+    nothing = {"account": "C-77", "name": "x", **dict.fromkeys(set(body["properties"]) - {"account", "name"})}
+    assert OAS31Validator({**body, "components": {"schemas": schemas}}).is_valid(nothing)
+    assert office.post("/v1/accounts", nothing).status_code == 201
+    for name in ("account", "name"):
+        wrong = {**nothing, "account": "C-78", name: None}
+        assert not OAS31Validator({**body, "components": {"schemas": schemas}}).is_valid(wrong)
+        assert office.post("/v1/accounts", wrong).status_code == 422
 
 
 # --- who is asking ------------------------------------------------------------------------------------------------

@@ -75,7 +75,12 @@ def assert_fields(found: dict[str, Any], required: set[str], fields: list[Field]
     assert set(found) == {field.name for field in fields}
     assert required == {field.name for field in fields if field.required}
     for field in fields:
-        assert field.kind.schema().items() <= found[field.name].items()
+        seen = dict(found[field.name])
+        if isinstance(seen["type"], list):  # of a body: null counts as left out
+            assert not field.required
+            seen["type"] = next(kind for kind in seen["type"] if kind != "null")
+            seen |= {"enum": [word for word in seen["enum"] if word is not None]} if "enum" in seen else {}
+        assert field.kind.schema().items() <= seen.items()
         assert found[field.name]["description"]
 
 
@@ -143,7 +148,10 @@ def test_every_operation_says_who_may_and_what_may_come_out(document: Any, opera
                 code = content["example"]["code"]
                 assert code in table()
                 assert content["example"]["type"] == f"/problems/{code}"
-                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                whole, told = content["schema"]["allOf"]
+                assert whole == {"$ref": "#/components/schemas/Problem"}
+                assert code in told["properties"]["code"]["enum"]
+                assert set(told["properties"]["code"]["enum"]) <= set(table())
             elif status != "304":
                 assert response["content"]["application/json"]["example"], operation["operationId"]
         least = {"401", "422", "500", "503"} | ({"403"} if operation["tags"] != ["gateway"] else set())
@@ -175,7 +183,7 @@ def test_the_examples_are_what_comes_out(office: Office, document: Any, operatio
         assert (answer.status_code, found) == (step["status"], step["answer"]), step["path"]
         response = resolved(document, operations[step["operation"]]["responses"][str(answer.status_code)])
         content = response["content"][answer.mimetype]
-        schema = {"$ref": content["schema"]["$ref"], "components": document["components"]}
+        schema = {**content["schema"], "components": document["components"]}
         wrong = [error.message for error in OAS31Validator(schema).iter_errors(answer.json)]
         assert wrong == [], step["operation"]
         seen.add(step["operation"])
