@@ -231,6 +231,7 @@ def test_blog_soton_2015_a_superseded_target_leaves_no_second_verdict(desk: Desk
 def test_zammad_and_frappe_lowering_after_a_breach_cures_nothing(desk: Desk, given: dict[str, object]) -> None:
     """Frappe and Zammad counted the target from the opening by the present priority: a breach went away."""
     ticket = opened(desk, "high")
+    act(desk, "remind", ticket, "10:30")
     assert act(desk, "prioritise", ticket, "12:00", priority="low", **given)["verdict"] == "breached"
     late(desk, "prioritise", opened(desk, "high"), "12:00", priority="low", reason="x", agreed=True)
     assert desk.clock(ticket)["due_at"] == local(f"{DAY} 11:00")
