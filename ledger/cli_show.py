@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ledger.rules.money import pretty
-from ledger.texts import as_read, table, text
+from ledger.texts import PEOPLE, as_read, table, text
 
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -86,7 +86,9 @@ def _happened(entry: dict[str, Any], lang: str, currency: str) -> str:
     if entry["event"] == "account.changed":
         given = [name for name in ("name", "nit", "address", "zone", "language") if name in entry]
         entry = {**entry, "changes": ", ".join(f"{label(name, lang)} {entry[name]}" for name in given)}
-    return text(key, lang, **{name: _cell(value, lang, name, currency) for name, value in entry.items()})
+    shown = {name: _cell(value, lang, name, currency) for name, value in entry.items() if name != "channel"}
+    channel = entry.get("channel")
+    return text(key, lang, **shown, channel=channel if f"how_{channel}" in table() else _cell(channel, lang, "channel"))
 
 
 def _idle(name: str, value: Any) -> bool:
@@ -120,7 +122,8 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
         return pretty(int(value.replace(".", "")), currency, lang)
     if _INSTANT.fullmatch(value) or _DATE.fullmatch(value):
         return as_read(value, lang, seconds=False)
-    for key in (f"value_{name}_{value}", f"value_{value}"):
+    whose = [f"value_by_{value}"] if name in PEOPLE else []
+    for key in (*whose, f"value_{name}_{value}", f"value_{value}"):
         if key in table():
             return text(key, lang)
     return value

@@ -205,7 +205,7 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
             key,
             lang,
             by=told["responded_by"] or text("explain_nobody", lang),
-            channel=_value(told["channel"], lang),
+            channel=told["channel"],
             at=at,
         )
         yield line + _typed_later(told["responded_at"], told.get("response_recorded_at"), lang)
@@ -218,7 +218,7 @@ def _response(told: Answer, lang: str) -> Iterator[str]:
 def _uncounted(told: Answer, lang: str) -> Iterator[str]:
     """Yield each answer that did not count, with why."""
     for one in told["uncounted"]:
-        facts = {"by": one["by"], "at": moment(one["at"], lang), "channel": _value(one["channel"], lang)}
+        facts = {"by": one["by"], "at": moment(one["at"], lang), "channel": one["channel"]}
         line = text(f"uncounted_{one['why']}", lang, **facts)
         yield line + _typed_later(one["at"], one["recorded_at"], lang)
 
@@ -250,7 +250,7 @@ def _time(told: Answer, lang: str) -> Iterator[str]:
             "used": span(told["used_us"], up=True),
             "limit": span(told["limit_us"]),
         }
-        yield text("explain_used", lang, **facts)
+        yield text("explain_used_answered" if told["responded_at"] else "explain_used", lang, **facts)
 
 
 def _closed(told: Answer, lang: str) -> Iterator[str]:

@@ -12,6 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 _WHEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d)(:\d\d)\S*)?", re.ASCII)
+_COLUMNS = ("es", "en")
+PEOPLE = frozenset({"actor", "agent", "approver", "assigned_to", "by", "responded_by", "to"})  # who did something
 LANGUAGES = ("es_GT", "en")
 
 
@@ -34,10 +36,17 @@ def text(key: str, lang: str, /, **facts: Any) -> str:
     A fact that is missing shows as "?"; an unknown key is a programming error (KeyError). Dates and instants among
     the facts are written as people write them in Spanish; English keeps them as they were given.
     """
-    if lang == "en":
-        return table()[key]["en"].format_map(_Shown(facts))
-    shown = {name: as_read(value, lang) if isinstance(value, str) else value for name, value in facts.items()}
-    return table()[key]["es"].format_map(_Shown(shown))
+    shown = {name: _said(name, value, lang) if isinstance(value, str) else value for name, value in facts.items()}
+    if (how := f"how_{facts.get('channel')}") in table():
+        shown["how"] = table()[how][_COLUMNS[lang == "en"]]
+    return table()[key][_COLUMNS[lang == "en"]].format_map(_Shown(shown))
+
+
+def _said(name: str, value: str, lang: str) -> str:
+    """Return a fact as people read it: who is no person by a word of theirs, dates in Spanish as written there."""
+    if name in PEOPLE and f"value_by_{value}" in table():
+        return table()[f"value_by_{value}"][_COLUMNS[lang == "en"]]
+    return value if lang == "en" else as_read(value, lang)
 
 
 def as_read(value: str, lang: str, *, seconds: bool = True) -> str:
