@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import socket
 import struct
+import subprocess
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.servers import Gunicorn, server
 from tests.test_api import Office
-from tests.test_serve import Running
+from tests.test_serve import Running, command, environment
 
 HANG_UPS = 1000
 _AT_ONCE = 8
@@ -69,3 +71,17 @@ def test_clients_that_hang_up_harm_nobody(local: Office, kind: str) -> None:
     assert code == 0
     assert "Traceback" not in logged
     assert "was sent SIG" not in logged  # a worker of gunicorn that a signal killed
+
+
+def test_a_command_whose_reader_leaves_ends_without_a_word(local: Office, tmp_path: Path) -> None:
+    script = tmp_path / "script.jsonl"
+    script.write_text('{"ask": "account", "account": "C-1"}\n' * 2000)
+    with subprocess.Popen(
+        command(local.url, "apply", str(script)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as asked:
+        assert asked.stdout is not None
+        assert asked.stderr is not None
+        assert asked.stdout.readline().startswith(b'{"n": 1')
+        asked.stdout.close()
+        assert asked.stderr.read() == b""
+        assert asked.wait(timeout=20) != 0
