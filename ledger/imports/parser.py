@@ -70,7 +70,7 @@ class Parser(Cells):
         """
         cells = record.cells
         if record.error:
-            raise Malformed("line", record.error, "remedy_csv")
+            raise Malformed("line", record.text.rstrip("\r\n"), "remedy_csv")
         case = self._number(cells, self._case, self.mapping.numbers.ticket, NEW_ID)
         # Counted before anything else is checked: by its place a row was known before 2026-11-25.
         ordinal = self._count[case] = self._count.get(case, 0) + 1

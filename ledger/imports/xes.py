@@ -13,10 +13,12 @@ from collections.abc import Iterator
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 from xml.parsers import expat
 
 from ledger.errors import Refused
 from ledger.imports.lines import Record
+from ledger.texts import text
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,19}", re.ASCII)
 _REAL = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?INF|NaN", re.ASCII)
@@ -40,7 +42,7 @@ class XesRecords:
         for line, event in self._events():
             columns.update(dict.fromkeys(event))
             if len(columns) > _MOST_COLUMNS:
-                raise self._refused(f"line {line}: more than {_MOST_COLUMNS} different keys")
+                raise XesRefused(self._path.name, line, "xes_columns", most=_MOST_COLUMNS)
         self._columns = list(columns)
 
     def __iter__(self) -> Iterator[Record]:
@@ -75,27 +77,42 @@ class XesRecords:
                     reader.parser.Parse(chunk, False)
                     yield from reader.taken()
                     if read - reader.parser.CurrentByteIndex > _MOST_ELEMENT:
-                        raise _NotXes(f"an element is longer than {_MOST_ELEMENT} bytes")
+                        raise _NotXes("xes_element", most=_MOST_ELEMENT)
                 reader.parser.Parse(b"", True)
             yield from reader.taken()
         except OSError as error:
-            raise self._refused(error.strerror or str(error)) from error
+            raise Refused("import_unreadable", file=self._path.name, why=error.strerror or str(error)) from error
         except _NotXes as error:
-            raise self._refused(f"line {reader.parser.CurrentLineNumber}: {error}") from error
+            line = reader.parser.CurrentLineNumber
+            raise XesRefused(self._path.name, line, error.why, **error.facts) from error
         # A name of an encoding that the parser cannot take is a ValueError or a LookupError.
         except (expat.ExpatError, ValueError, LookupError) as error:
-            raise self._refused(str(error)) from error
-
-    def _refused(self, why: str) -> Refused:
-        return Refused("import_unreadable", file=self._path.name, why=why)
+            raise XesRefused(self._path.name, reader.parser.CurrentLineNumber, "xes_xml", detail=str(error)) from error
 
 
 def _text(event: dict[str, str]) -> str:
     return "; ".join(f"{key}={value}" for key, value in event.items())
 
 
+class XesRefused(Refused):
+    """A file that is no XES: on which line, and why (the key of a text). `facts["why"]` says it in English."""
+
+    def __init__(self, file: str, line: int, why: str, **facts: Any) -> None:
+        self._why, self._of = why, {"line": line, **facts}
+        super().__init__("import_unreadable", file=file, why=self._told("en"))
+
+    def _told(self, lang: str) -> str:
+        return text("xes_line", lang, line=self._of["line"], why=text(self._why, lang, **self._of))
+
+    def message(self, lang: str = "es_GT") -> str:
+        """Return it in words of one language."""
+        return text(self.code, lang, file=self.facts["file"], why=self._told(lang))
+
+
 class _NotXes(Exception):
-    pass
+    def __init__(self, why: str, **facts: Any) -> None:
+        super().__init__(why)
+        self.why, self.facts = why, facts
 
 
 class _Reader:
@@ -117,17 +134,17 @@ class _Reader:
         return done
 
     def _doctype(self, *_: object) -> None:
-        raise _NotXes("a document type (DOCTYPE) is not accepted")
+        raise _NotXes("xes_doctype")
 
     def _start(self, tag: str, attributes: dict[str, str]) -> None:
         name = tag.rpartition(":")[2]
         parent = self._stack[-1] if self._stack else ""
         if not self._stack and name != "log":
-            raise _NotXes(f"<{name}> is no <log>")
+            raise _NotXes("xes_no_log", name=name)
         if len(self._stack) >= _MOST_DEPTH:
-            raise _NotXes("its elements are nested too deep")
+            raise _NotXes("xes_deep")
         if (name == "trace" and parent != "log") or (name == "event" and parent not in ("log", "trace")):
-            raise _NotXes(f"<{name}> stands inside <{parent}>")
+            raise _NotXes("xes_inside", name=name, parent=parent)
         self._stack.append(name)
         if name == "trace":
             self._trace, self._own = {}, []
@@ -142,7 +159,7 @@ class _Reader:
 
     def _add(self, component: dict[str, str], key: str, value: str) -> None:
         if key in component:
-            raise _NotXes(f"the key {key!r} stands twice")
+            raise _NotXes("xes_twice", key=key[:100])
         component[key] = value
 
     def _end(self, _tag: str) -> None:
@@ -150,7 +167,7 @@ class _Reader:
         if name == "trace":
             for line, event in self._own:
                 if twice := self._trace.keys() & event.keys():
-                    raise _NotXes(f"the event on line {line} has a key of its trace: {min(twice)!r}")
+                    raise _NotXes("xes_trace_key", event=line, key=min(twice)[:100])
                 self._done.append((line, {**self._trace, **event}))
         elif name == "event" and self._stack[-1] == "log":
             self._done += self._own
@@ -163,10 +180,10 @@ def _checked(name: str, attributes: dict[str, str]) -> str:
     """Return the value of an attribute; _NotXes unless it has a key and a value of its type."""
     key, value = attributes.get("key"), attributes.get("value")
     if not key or value is None:
-        raise _NotXes(f"<{name}> without {'a value' if key else 'a key'}")
+        raise _NotXes("xes_no_value" if key else "xes_no_key", name=name)
     form = _FORMS.get(name)
     if (form is not None and not form.fullmatch(value.strip())) or (name == "date" and not _is_date(value.strip())):
-        raise _NotXes(f"{value[:100]!r} is no {name} (key {key[:100]!r})")
+        raise _NotXes("xes_type", value=value[:100], name=name, key=key[:100])
     return value
 
 
