@@ -19,6 +19,7 @@ from ledger.application import Caller, Ledger
 from ledger.catalogue import load
 from ledger.catalogue_guard import guard
 from ledger.errors import Unavailable
+from ledger.rules.approvals import parse_settings
 from ledger.settings import Settings, language
 from ledger.store import open_store
 from projections.projector import Projector, require_whole
@@ -68,7 +69,8 @@ class Services:
             raise Unavailable(why.code, **why.facts)
         store = open_store(self.settings.database_url)
         try:
-            ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway)
+            approvals = parse_settings(self.settings.approval_limits, self.settings.sole_approver)
+            ledger = Ledger(store, load(self.settings.catalogue), self.settings.gateway, approvals)
             guard(store, ledger.catalogue)
             made = (os.getpid(), ledger, Projector(ledger.store, ledger.catalogue))
         except Unavailable as error:

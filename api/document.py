@@ -19,6 +19,7 @@ from api.shapes import shapes
 from api.sight import ROLES, answer_for, told
 from api.vocabulary import KEY
 from ledger.commands import NEED_REASON
+from ledger.commands_approvals import MAY_WAIT
 from ledger.texts import table, text
 
 Node = dict[str, Any]
@@ -133,6 +134,17 @@ def _complete(path: Node, made: Operation, schemas: Node) -> None:
         str(made.status): _answer(made, example),
         **{code: {"$ref": f"#/components/responses/Problem{code}"} for code in _problems_of(made)},
     }
+    if made.name in MAY_WAIT:
+        node["responses"]["202"] = {
+            "description": "It waits for a second person: nothing changes until they approve it (approval.give)",
+            "headers": {"Location": _header("Where the request can be read")},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/pending_answer"},
+                    "example": {"pending": "R-1", "position": 42},
+                }
+            },
+        }
     if made.asks:
         node["responses"]["304"] = {"description": "What the client has (If-None-Match) is still the answer"}
 
@@ -267,7 +279,7 @@ def examples() -> dict[str, Node]:
     """Return a request and its answer by operation: the first of each in `examples.toml`, which a test replays."""
     found: dict[str, Node] = {}
     for step in steps():
-        if "operation" in step and step["status"] < 300:
+        if "operation" in step and step["status"] < 300 and step["status"] != 202:  # that one waits: not yet done
             found.setdefault(step["operation"], step)
     return found
 

@@ -12,7 +12,7 @@ from webargs.flaskparser import FlaskParser
 
 from api.refusals import Unacceptable, UnknownParameter, Unreadable
 from ledger.apply import parse_line
-from ledger.errors import Malformed
+from ledger.errors import Malformed, Refused
 from ledger.fields import Field, Flag, Kind, Whole, unknown
 from ledger.texts import table, text
 
@@ -55,7 +55,10 @@ def schema(name: str, fields: Iterable[Field], *, from_text: bool = False, asks:
     """
     members: dict[str, ma.fields.Field[Any]] = {
         field.name: KindField(
-            field.kind, required=field.required, description=described(field.name, asks=asks), from_text=from_text
+            field.kind,
+            required=field.required,
+            description=described(field.kind.about or field.name, asks=asks),
+            from_text=from_text,
         )
         for field in fields
     }
@@ -105,6 +108,8 @@ class StrictParser(FlaskParser):
     def handle_error(self, error: ma.ValidationError, req: Request, schema: ma.Schema, **_: Any) -> Any:
         """Turn what marshmallow gathered (unknown, missing, null and wrong fields) into one refusal of ours."""
         found: list[Malformed] = []
+        if any("approver" in fields for fields in error.normalized_messages().values()):  # type: ignore[no-untyped-call]
+            raise Refused("approver_not_taken")
         for fields in error.normalized_messages().values():  # type: ignore[no-untyped-call]
             for name, reasons in fields.items():
                 known = [reason for reason in reasons if isinstance(reason, Malformed)]

@@ -7,6 +7,7 @@ ends in `?`; a kind that ends in `?` may be null.
 from __future__ import annotations
 
 from api.shape_kinds import Schema, many, or_null, record
+from api.shapes_approvals import APPROVAL_COMMANDS, APPROVALS, PENDING
 from api.shapes_books import BOOKS, DOCUMENTS
 from api.shapes_explain import EXPLAIN
 from api.shapes_lists import CASE, CLOCK, COUNTS, LABELS, LISTS
@@ -245,10 +246,10 @@ def shapes() -> dict[str, Schema]:
     position = {"type": "integer", "description": "The log's position after it: give it as min_position to read it"}
     found: dict[str, Schema] = {}
     for name in COMMANDS:
-        shape = _COMMANDS.get(name) or record(**CASE)
+        shape = (_COMMANDS | APPROVAL_COMMANDS).get(name) or record(**CASE)
         found[name] = {
             **shape,
             "properties": {**shape["properties"], "position": position},
             "required": [*shape["required"], "position"],
         }
-    return found | _QUESTIONS | EXPLAIN | LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF
+    return found | PENDING | _QUESTIONS | APPROVALS | EXPLAIN | LISTS | _BESIDE | REPORTS | QUEUE | WHAT_IF

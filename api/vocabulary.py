@@ -12,6 +12,8 @@ from api.context import caller, lang, services
 from api.errors import problem
 from api.operations import LedgerBlueprint, Operation, given
 from api.responses import MOST_POSITION, as_json, conditional, wanted_position
+from ledger.approving import PENDING
+from ledger.command import APPROVER
 from ledger.commands import AT, COMMANDS, QUESTIONS, Command, Question
 from ledger.errors import LedgerError, Malformed, Unavailable
 from ledger.fields import Field, Text, Whole
@@ -46,7 +48,8 @@ def _add_command(blp: LedgerBlueprint, command: Command) -> None:
         name=command.name,
         method=command.method,
         path=command.path,
-        fields=(*command.fields, AT, REASON),
+        # Who approves acts by themselves: a name in a body is no approval.
+        fields=(*(field for field in command.fields if field.name != APPROVER.name), AT, REASON),
         roles=command.roles,
         tag=_tag(command.path),
         answer=command.name,
@@ -74,8 +77,10 @@ def _execute(operation: Operation, values: dict[str, Any]) -> Response:
     )
     replayed = answer.pop("replayed", False)
     if answer.pop("ok"):
-        response = as_json(answer, operation.status)
-        if noun := _LOCATIONS.get(operation.name):
+        response = as_json(answer, 202 if PENDING in answer else operation.status)
+        if PENDING in answer:
+            response.headers["Location"] = f"/v1/approval-requests/{answer[PENDING]}"
+        elif noun := _LOCATIONS.get(operation.name):
             response.headers["Location"] = f"/v1/{noun}s/{quote(values[noun], safe='')}"
     else:
         code = answer.pop("code")

@@ -27,8 +27,31 @@ _STRIPES = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """The command that is being decided, so that it can wait for a second person and be decided anew.
+
+    `states`: an operator records what others did, so it stands at once; `runner` is that operator. `request` is the
+    request (R-1) that is being carried out, by act of `approver`; `alone`: they had asked for it themselves.
+    """
+
+    command: str
+    values: dict[str, Any]
+    states: bool
+    runner: str
+    request: str = ""
+    approver: str = ""
+    approver_role: str = ""
+    approved_by: str = ""
+    approved_why: str = ""
+    alone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks, when it counts (`at`), when it is recorded (`now`), through what, and why."""
+    """Who asks, when it counts (`at`), when it is recorded (`now`), through what, and why.
+
+    `stated_by`: the operator who records, as stated, what `by` did. Without an `act` nobody asked: it follows by rule.
+    """
 
     at: str
     now: str
@@ -36,6 +59,8 @@ class Asked:
     role: str
     source: str
     reason: str = ""
+    stated_by: str = ""
+    act: Act | None = None
 
 
 def account_stream(account: str) -> str:

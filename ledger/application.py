@@ -30,8 +30,9 @@ from ledger import (
 )
 from ledger import facts as f
 from ledger import ticket as cases
-from ledger.account import Account, Accounts, Asked, account_stream
-from ledger.cashier import AT_ONCE, Cashier
+from ledger.account import Account, Accounts, Act, Asked, account_stream
+from ledger.approving import PENDING, Approving
+from ledger.cashier import AT_ONCE
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
 from ledger.command import MONEY, permit, permit_values
@@ -43,6 +44,7 @@ from ledger.gateways.sandbox import Sandbox
 from ledger.questions import portfolio
 from ledger.recording import RETRY_SECONDS, Entry, pause
 from ledger.rules import instants
+from ledger.rules.approvals import Settings as ApprovalSettings
 from ledger.rules.subscriptions import FAR
 from ledger.store import FactMapper, Request, Store
 from ledger.visibility import shown, told_to
@@ -77,11 +79,20 @@ _ACCOUNT_DECISIONS: dict[str, Decide] = {
 }
 
 
-class Ledger(Cashier):
+class Ledger(Approving):
     """Commands and questions over one store. Thread-safe; one per process."""
 
-    def __init__(self, store: Store, catalogue: Catalogue | None = None, gateway: str = "") -> None:
-        """`gateway` is its name; "" means the sandbox on a test clock, none on a real ledger."""
+    def __init__(
+        self,
+        store: Store,
+        catalogue: Catalogue | None = None,
+        gateway: str = "",
+        approvals: ApprovalSettings | None = None,
+    ) -> None:
+        """`gateway` is its name; "" means the sandbox on a test clock, none on a real ledger.
+
+        `approvals` says which amounts need a second person; by default the limits that are shipped.
+        """
         self.store = store
         self.catalogue = catalogue or load()
         self.clock = Clock(store)
@@ -89,6 +100,7 @@ class Ledger(Cashier):
         self.accounts = Accounts(self.store, self.catalogue)
 
         self._gateway_name = gateway
+        self.approval_settings = approvals or ApprovalSettings()
 
     def close(self) -> None:
         """Close the store's connections."""
@@ -124,13 +136,16 @@ class Ledger(Cashier):
         values = parse_fields(given, command.fields)
         permit(command, caller.role)
         permit_values(command, values, caller.role)
+        if "approver" in values and not caller.records:
+            raise Refused("approver_not_taken", command=name)
+        act = Act(name, values, caller.records, caller.stated_by or caller.by)
         wanted = fingerprint(name, given, at, reason, caller)
         deadline = time.monotonic() + RETRY_SECONDS
         while True:
             if key and (replayed := self._replayed(key, wanted)) is not None:
                 return replayed
             now = self.clock.now()
-            asked = Asked(at or now, now, caller.by, caller.role, caller.source, reason)
+            asked = Asked(at or now, now, caller.by, caller.role, caller.source, reason, caller.stated_by, act)
             check_dates(command, values, asked, self._zone_of)
             request = Request(key, json.dumps(wanted), "") if key else None
             try:
@@ -153,7 +168,9 @@ class Ledger(Cashier):
         Not for those who may touch no card: it is charged when the job comes.
         """
         now = asked.now
-        if name not in AT_ONCE or not answer.get("ok") or asked.role not in MONEY:
+        if name == "approval.give":
+            return self.given_at_once(values, answer, asked, key)
+        if name not in AT_ONCE or not answer.get("ok") or PENDING in answer or asked.role not in MONEY:
             return answer
         with self.accounts.existing(values["account"]) as account:
             before = len(account.attempted)
@@ -165,6 +182,8 @@ class Ledger(Cashier):
         return whole
 
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
+        if name.startswith("approval."):
+            return self.decide_request(name, values, asked, request)
         if name == "account.open":
             return self._open_account(values, asked, request)
         if name == "books.close":
@@ -290,7 +309,10 @@ class Ledger(Cashier):
         if verb == "remind":
             return cases.remind(case, values, asked)
         if verb == "exclude":
-            return cases.exclude(case, values, asked)
+            # Approved when its verdict was final already, an exclusion is a revision (DOMAIN.md, "Approvals").
+            late = asked.act is not None and asked.act.request and asked.now >= case.clock(FAR).final_at() != ""
+            revised = {"verdict": "excluded"}
+            return case_changes.revise(case, revised, asked) if late else cases.exclude(case, values, asked)
         return cases.remark(verb, case, values, asked)
 
     def _split(self, case: cases.Ticket, values: Answer, asked: Asked, request: Request | None) -> Answer:
@@ -301,6 +323,7 @@ class Ledger(Cashier):
 
     def _save(self, account: Account | None, decided: plans.Decided, asked: Asked, request: Request | None) -> Answer:
         """Append what has fallen due on the account, what was decided and what follows; return the answer."""
+        decided = self.authorised(account, decided, asked)
         entry = Entry(self, asked)
         body: Answer
         if account is not None:

@@ -12,8 +12,9 @@ from typing import Any, BinaryIO
 from ledger.application import Caller, Ledger
 from ledger.card_numbers import masked_start
 from ledger.commands import ASKER, COMMANDS, COMMON, QUESTIONS
-from ledger.errors import LedgerError, Malformed
+from ledger.errors import LedgerError, Malformed, Refused
 from ledger.fields import Instant, parse_fields
+from ledger.identity import stated
 from ledger.rules.durations import add_span, is_span, parse_span
 from ledger.rules.instants import from_iso, show
 from ledger.through_time import advance
@@ -33,16 +34,19 @@ def bounded_lines(file: BinaryIO) -> Iterator[bytes]:
             line = file.readline(MAX_LINE)
 
 
-def answers(ledger: Ledger, lines: Iterable[bytes], *, lang: str, default_by: str = "operator") -> Iterator[Answer]:
-    """Yield one answer a line, numbered from 1; blank lines are skipped (but counted)."""
+def answers(ledger: Ledger, lines: Iterable[bytes], *, lang: str, me: Caller | None = None) -> Iterator[Answer]:
+    """Yield one answer a line, numbered from 1; blank lines are skipped (but counted).
+
+    `me` is who runs them, the operator by default: only an operator's lines may say what others did.
+    """
     for number, line in enumerate(lines, 1):
         if line.strip():
-            yield {"n": number, **_answer(ledger, line, lang, default_by)}
+            yield {"n": number, **_answer(ledger, line, lang, me or Caller(source="apply"))}
 
 
-def _answer(ledger: Ledger, line: bytes, lang: str, default_by: str) -> Answer:
+def _answer(ledger: Ledger, line: bytes, lang: str, me: Caller) -> Answer:
     try:
-        return in_words(_run(ledger, parse_line(line), default_by), lang)
+        return in_words(_run(ledger, parse_line(line), me), lang)
     except LedgerError as error:
         return refusal(error, lang)
 
@@ -95,31 +99,28 @@ def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _run(ledger: Ledger, data: Answer, default_by: str) -> Answer:
+def _run(ledger: Ledger, data: Answer, me: Caller) -> Answer:
     kinds = [kind for kind in _KINDS if kind in data]
     if len(kinds) != 1:
         raise Malformed("line", " ".join(kinds) or "{}", "remedy_one_kind")
     kind = kinds[0]
     name = data.pop(kind)
     if kind == "clock":
+        if me.role != "operator":
+            raise Refused("role_not_allowed", role=me.role, command="clock", roles="operator")
         return _clock(ledger, name, data)
     known: Mapping[str, Any] = COMMANDS if kind == "do" else QUESTIONS
     if not isinstance(name, str) or name not in known:
         raise Malformed(kind, name, "remedy_choice", words=", ".join(known))
     if kind == "ask":
         asker = parse_fields({field.name: data.pop(field.name) for field in ASKER if field.name in data}, ASKER)
-        me = Caller(by=asker.get("as", default_by), role=asker.get("role", "operator"), source="apply")
-        return {"ok": True, **ledger.ask(name, data, caller=me)}
+        said = {word: asker[name] for word, name in (("by", "as"), ("role", "role")) if name in asker}
+        return {"ok": True, **ledger.ask(name, data, caller=stated(me, said))}
     common = parse_fields({k: data.pop(k) for k in list(data) if k in _COMMON_NAMES}, COMMON)
-    caller = Caller(
-        by=common.get("by", default_by),
-        role=common.get("role", "operator"),
-        source=common.get("source", "apply"),
-    )
     return ledger.execute(
         name,
         data,
-        caller=caller,
+        caller=stated(me, {word: common[word] for word in ("by", "role", "source") if word in common}),
         at=common.get("at"),
         reason=common.get("reason", ""),
         key=common.get("key", ""),

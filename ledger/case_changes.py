@@ -9,7 +9,6 @@ from ledger.account import Account, Asked
 from ledger.catalogue import Catalogue
 from ledger.errors import Refused
 from ledger.plans import Answer, Decided
-from ledger.rules import people
 from ledger.rules.instants import show
 from ledger.rules.responses import answers, channel_of, for_good, responses
 from ledger.rules.sla import PRIORITIES
@@ -131,12 +130,9 @@ def revise(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
         raise Refused("no_target", ticket=ticket.number)
     if min(asked.at, asked.now) < final_at:  # nor dated before it was: then it would change what was true
         raise Refused("not_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
-    approver = v.get("approver", asked.by)
-    if people.same(approver, clock.responded_by):
-        raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
     if v["verdict"] == clock.verdict(asked.now):
         raise Refused("same_verdict", ticket=ticket.number, verdict=v["verdict"])
-    fact = f.TicketRevised(**ticket_fields(ticket, asked), verdict=v["verdict"], approver=approver)
+    fact = f.TicketRevised(**ticket_fields(ticket, asked), verdict=v["verdict"], approver=v.get("approver", ""))
     after = ticket.after(fact, asked.now)
     return Decided(
         [], ticket.rows(fact), lambda _book: {**state(ticket, after, asked), "was": clock.verdict(asked.now)}

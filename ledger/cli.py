@@ -22,11 +22,13 @@ from ledger.cli_contacts import contact_group, webhook_group
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands, in_language, speak
 from ledger.cli_import import import_command, imports_command
+from ledger.cli_login import login, logout, whoami
 from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
 from ledger.commands import ASKER, COMMANDS, COMMON, QUESTIONS
 from ledger.errors import LedgerError, Malformed
+from ledger.identity import acting
 from ledger.progress import long_work, tell_on
 from ledger.rules.instants import show
 from ledger.settings import Settings, language
@@ -68,16 +70,17 @@ def migrate_command(ctx: click.Context, test_clock: bool, as_json: bool) -> None
 
 @root.command("apply")
 @click.argument("file", type=click.File("rb"), default="-")
-@click.option("--by", default="operator", show_default=True)
+@click.option("--by", help=text("field_by", language(os.environ.get("LEDGER_LANG", ""))))
 @click.pass_context
-def apply_command(ctx: click.Context, file: Any, by: str) -> None:
+def apply_command(ctx: click.Context, file: Any, by: str | None) -> None:
     """Comandos y preguntas en líneas JSON · commands and questions as JSON lines (COMMANDS.md).
 
     Una línea tiene exactamente uno de do, ask, clock · a line has exactly one of do, ask, clock.
     """
     malformed = False
     with ledger_of(ctx) as ledger:
-        for answer in answers(ledger, bounded_lines(file), lang=ctx.obj["lang"], default_by=by):
+        me = acting(ledger.store, ctx.obj["settings"], by, "apply")
+        for answer in answers(ledger, bounded_lines(file), lang=ctx.obj["lang"], me=me):
             malformed = malformed or is_malformed(answer)
             click.echo(json.dumps(answer, ensure_ascii=False))
     sys.exit(2 if malformed else 0)
@@ -140,6 +143,9 @@ def assemble(lang: str = "") -> click.Group:
         import_command,
         imports_command,
         token_group,
+        login,
+        logout,
+        whoami,
         contact_group,
         webhook_group,
     ):

@@ -8,14 +8,16 @@ from typing import Any
 
 import click
 
-from ledger.application import Caller
 from ledger.apply import in_words
+from ledger.approving import PENDING
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands
 from ledger.cli_show import show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
+from ledger.commands_approvals import RequestNumber
 from ledger.errors import LedgerError
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
+from ledger.identity import acting, who
 from ledger.texts import table, text
 
 _POSITIONAL = ("account", "ticket")
@@ -26,7 +28,11 @@ _SHOWN = (
     ("plan", "preview", "preview"),
     ("payment", "payments", "list"),
     ("document", "documents", "list"),
+    ("approval", "approvals", "list"),
+    ("approval", "approval", "show"),
 )
+
+_ABOUT_ME = ("approvals", "approval")  # questions whose answers depend on who asks
 
 
 def command_groups(help_lang: str) -> Iterator[click.Group]:
@@ -54,7 +60,7 @@ def help_text(key: str, lang: str) -> str:
 
 
 def _command(command: Command, verb: str, help_lang: str) -> click.Command:
-    def run(as_json: bool, at: str | None, by: str, reason: str | None, key: str | None, **given: Any) -> None:
+    def run(as_json: bool, at: str | None, by: str | None, reason: str | None, key: str | None, **given: Any) -> None:
         ctx = click.get_current_context()
         lang = ctx.obj["lang"]
         instant = Instant().parse(at, "at") if at is not None else None
@@ -63,18 +69,20 @@ def _command(command: Command, verb: str, help_lang: str) -> click.Command:
             answer = ledger.execute(
                 command.name,
                 _present(given),
-                caller=Caller(by=by, source="console"),
+                caller=acting(ledger.store, ctx.obj["settings"], by),
                 at=instant,
                 reason=why,
                 key=key or "",
             )
         show_record(in_words(answer, lang), lang, as_json)
+        if PENDING in answer:
+            click.echo(text("pending_approval", lang, request=answer[PENDING]), err=True)
         if not answer["ok"]:
             sys.exit(1)
 
     common = [
         click.Option(["--at"], metavar="RFC3339", help=help_text("field_at", help_lang)),
-        click.Option(["--by"], default="operator", show_default=True, help=help_text("field_by", help_lang)),
+        click.Option(["--by"], help=help_text("field_by", help_lang)),
         click.Option(["--reason"], help=help_text("field_reason", help_lang)),
         click.Option(["--key"], help=help_text("field_key", help_lang)),
         click.Option(["--json", "as_json"], is_flag=True),
@@ -88,7 +96,8 @@ def _question(question: Question, name: str, help_lang: str) -> click.Command:
     def run(as_json: bool, **given: Any) -> None:
         ctx = click.get_current_context()
         with ledger_of(ctx) as ledger:
-            answer = ledger.ask(question.name, _present(given))
+            me = who(ledger.store, ctx.obj["settings"]) if question.name in _ABOUT_ME else None
+            answer = ledger.ask(question.name, _present(given), caller=me)
         if name == "history" and not as_json:
             show_history(answer, ctx.obj["lang"])
         elif name == "coverage" and not as_json:
@@ -109,10 +118,10 @@ def _present(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameter(field: Field, help_lang: str) -> click.Parameter:
-    if field.name in _POSITIONAL:
-        return click.Argument([field.name])
+    if field.name in _POSITIONAL or isinstance(field.kind, RequestNumber):
+        return click.Argument([field.name], required=field.required)
     option = f"--{field.name.replace('_', '-')}"
-    help_ = help_text(f"field_{field.name}", help_lang)
+    help_ = help_text(f"field_{field.kind.about or field.name}", help_lang)
     if isinstance(field.kind, Flag):
         return click.Option([option, field.name], is_flag=True, default=None, help=help_)
     if isinstance(field.kind, Words):

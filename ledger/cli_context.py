@@ -10,6 +10,7 @@ import click
 from ledger.application import Ledger
 from ledger.catalogue import load
 from ledger.catalogue_guard import guard
+from ledger.rules.approvals import parse_settings
 from ledger.settings import Settings
 from ledger.store import open_store
 
@@ -21,7 +22,8 @@ def ledger_of(ctx: click.Context, *, check: bool = True) -> Iterator[Ledger]:
     `check=False` skips the check that the database has been migrated.
     """
     settings: Settings = ctx.obj["settings"]
-    ledger = Ledger(open_store(settings.database_url), load(settings.catalogue), settings.gateway)
+    approvals = parse_settings(settings.approval_limits, settings.sole_approver)
+    ledger = Ledger(open_store(settings.database_url), load(settings.catalogue), settings.gateway, approvals)
     try:
         if check:
             ledger.store.check()

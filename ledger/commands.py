@@ -28,6 +28,7 @@ from ledger.command import (
     may,
     need,
 )
+from ledger.commands_approvals import APPROVAL_COMMANDS, APPROVAL_QUESTIONS
 from ledger.commands_billing import BILLING_COMMANDS, BILLING_QUESTIONS, CORRECTIONS
 from ledger.commands_explain import EXPLAIN_QUESTIONS
 from ledger.commands_queue import QUEUE_QUESTIONS
@@ -129,13 +130,13 @@ COMMANDS = by_name(
         Command("addon.purchase", (ACCOUNT, need("level", LEVEL)), CLERKS, "/accounts/{account}/add-ons"),
         Command(
             "courtesy.grant",
-            (ACCOUNT, need("level", LEVEL), need("units", Whole(1, 10_000))),
+            (ACCOUNT, need("level", LEVEL), need("units", Whole(1, 10_000)), APPROVER),
             MANAGERS,
             "/accounts/{account}/courtesies",
         ),
         Command(
             "plan.cancel",
-            (ACCOUNT, may("ends", Date()), may("override", Flag())),
+            (ACCOUNT, may("ends", Date()), may("override", Flag()), APPROVER),
             CLERKS,
             "/accounts/{account}/cancellation",
         ),
@@ -192,7 +193,7 @@ COMMANDS = by_name(
         Command("ticket.assign", (TICKET, need("to", Name())), AGENTS, "/tickets/{ticket}/assignments"),
         Command(
             "ticket.reclassify",
-            (TICKET, need("request", REQUEST)),
+            (TICKET, need("request", REQUEST), APPROVER),
             AGENTS,
             "/tickets/{ticket}/reclassifications",
         ),
@@ -200,6 +201,7 @@ COMMANDS = by_name(
         Command("ticket.exclude", (TICKET, APPROVER), AGENTS, "/tickets/{ticket}/exclusions"),
         *SLA_COMMANDS,
         *BILLING_COMMANDS,
+        *APPROVAL_COMMANDS,
     )
 )
 
@@ -217,6 +219,7 @@ QUESTIONS = by_name(
         Question("billing", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/billing"),
         Question("history", (ACCOUNT, AT, KNOWN_AT), CLERKS, "/accounts/{account}/history"),
         *BILLING_QUESTIONS,
+        *APPROVAL_QUESTIONS,
         *EXPLAIN_QUESTIONS,
         *QUEUE_QUESTIONS,
         *SLA_QUESTIONS,

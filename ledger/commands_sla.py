@@ -44,7 +44,7 @@ SLA_COMMANDS = (
     Command(
         "ticket.revise",
         (_TICKET, need("verdict", Choice(REVISIONS)), APPROVER),
-        MANAGERS,
+        AGENTS,
         "/tickets/{ticket}/revisions",
     ),
     Command(

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from ledger import facts as f
 from ledger.account import Account, Asked
-from ledger.approval import approver_of
 from ledger.catalogue import Catalogue
 from ledger.changes import open_charge
 from ledger.errors import Malformed, NotFound, Refused
@@ -255,8 +254,8 @@ def _payment(book: Book, account: Account, payment_id: str) -> f.PaymentRecorded
 
 
 def _corrects(account: Account, v: Answer, asked: Asked) -> Answer:
-    """Return a correction's common fields with who approved it: a manager, or named by finance and someone else."""
-    return {**common(account.number, asked), "approver": approver_of(v, asked)}
+    """Return a correction's common fields; whoever approves what needs it is named in `ledger.approving`."""
+    return {**common(account.number, asked), "approver": v.get("approver", asked.by)}
 
 
 def _at_most(amount: int, left: int, what: str, name: str, book: Book) -> None:

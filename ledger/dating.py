@@ -26,11 +26,22 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class Caller:
-    """Who acts: `by` and `role` from a token or the command line; `source` is api, console, apply, import…"""
+    """Who acts: `by` and `role` from a token or the command line; `source` is api, console, apply, import…
+
+    `stated_by`: the operator who records what `by` did. `states`: as an operator, they may record what others did and
+    who approved it; over HTTP nobody may: there each acts themselves.
+    """
 
     by: str = "operator"
     role: str = "operator"
     source: str = "api"
+    stated_by: str = ""
+    states: bool = True
+
+    @property
+    def records(self) -> bool:
+        """Whether what they say of others is taken as stated."""
+        return self.states and self.role == "operator"
 
 
 def fingerprint(name: str, given: Mapping[str, Any], at: str | None, reason: str, caller: Caller) -> dict[str, str]:

@@ -13,7 +13,7 @@ from ledger.card_numbers import masked, masked_start
 from ledger.texts import table, text
 
 # Facts whose values are words of ours: people read them in their language, programs in `facts`.
-_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority"}
+_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role"}
 _INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{6})Z", re.ASCII)
 
 
@@ -80,8 +80,9 @@ def _told(name: str, fact: Any, lang: str) -> Any:
     """Return a fact as people read it: our words in their language, an instant without its zeros."""
     if not isinstance(fact, str):
         return fact
-    if name in _WORDS and f"value_{fact}" in table():
-        return text(f"value_{fact}", lang)
+    for key in (f"value_{name}_{fact}", f"value_{fact}") if name in _WORDS else ():
+        if key in table():
+            return text(key, lang)
     if found := _INSTANT.fullmatch(fact):
         day, time, part = found.groups()
         return f"{day} {time}{part if part != '.000000' else ''} UTC"

@@ -37,6 +37,7 @@ class Kind(ABC):
     """A kind of value."""
 
     remedy = "remedy_text"
+    about = ""  # what describes it in `ledger/texts`, where its field's name says something else
 
     @abstractmethod
     def parse(self, value: Any, field: str) -> Any:

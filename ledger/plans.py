@@ -47,6 +47,7 @@ def common(account: str, asked: Asked) -> dict[str, Any]:
         "by": asked.by,
         "source": asked.source,
         "reason": asked.reason,
+        "stated_by": asked.stated_by,
     }
 
 
@@ -165,10 +166,8 @@ def purchase_addon(account: Account, v: Answer, asked: Asked, catalogue: Catalog
     return Decided([fact], answer=lambda book: {"charge": shown_charge(book, fact.charge)})
 
 
-def grant_courtesy(account: Account, v: Answer, asked: Asked, catalogue: Catalogue) -> Decided:
-    """Grant tickets to make good our own mistake: manager, reason, cap, 30 days (rule 12)."""
-    if v["units"] > catalogue.courtesy_cap:
-        raise Refused("courtesy_cap", units=v["units"], cap=catalogue.courtesy_cap)
+def grant_courtesy(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
+    """Grant tickets to make good our own mistake: manager, reason, 30 days; a second one above the cap (rule 12)."""
     zone = account.zone_at(asked.at)
     number = sum(isinstance(x, f.CourtesyGranted) for x in account.facts) + 1
     fact = f.CourtesyGranted(
@@ -289,11 +288,11 @@ def _end_asked(sub: Subscription, v: Answer, asked: Asked) -> tuple[date, bool]:
     cancel_by = terms.last_cancel_day(renewal)
     if ends > renewal or local_day(asked.at, sub.zone) <= cancel_by:
         return ends, False
-    if asked.role in MANAGERS and asked.reason:
-        return ends, True
+    if v.get("override") and not asked.reason:
+        raise Refused("reason_required", command="plan.cancel")
+    if asked.reason and (v.get("override") or asked.role in MANAGERS):
+        return ends, True  # a manager's word, or of whoever waits for one
     following = sub.renewals_after(renewal)
-    if v.get("override"):
-        raise Refused("override_needs_manager", cancel_by=cancel_by.isoformat(), next_end=following.isoformat())
     raise Refused("too_late", cancel_by=cancel_by.isoformat(), next_end=following.isoformat())
 
 

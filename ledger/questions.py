@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeVar
 
-from ledger import answers, documents, explaining, policies, serving
+from ledger import answers, approvals, documents, explaining, policies, serving
 from ledger import ticket as cases
 from ledger.account import QUESTION, Account, Accounts, Asked
 from ledger.catalogue import Catalogue
@@ -65,6 +65,8 @@ class Questions:
         at = values.get("at") or values.get("known_at") or now
         if name in PORTFOLIO:
             return once_more(lambda: portfolio(name)(self, values, at, now))
+        if name in ("approval", "approvals"):
+            return self._approvals(name, values, at, caller or Caller())
         if name == "coverage":
             return self._coverage(values, at, now)
         if name == "ticket":
@@ -83,6 +85,12 @@ class Questions:
             if name == "payments":
                 return answers.payments(book, at)
             return answers.account(book, at) if name == "account" else answers.billing(book, at)
+
+    def _approvals(self, name: str, values: Answer, at: str, caller: Caller) -> Answer:
+        position = self._known(values)
+        if name == "approval":
+            return approvals.one(self.store, values["request"], caller, at, position)
+        return approvals.listed(self.store, self.catalogue, values, caller, at, position)
 
     def policy(self) -> Catalogue:
         """Return the catalogue with the calendars assigned so far."""

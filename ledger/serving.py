@@ -213,6 +213,6 @@ def give_back(account: Account, ticket: Ticket, v: Answer, asked: Asked, _catalo
     held = account.whole(asked.now).uses.get(ticket.number, "")
     if not held:
         raise Refused("nothing_to_give_back", ticket=ticket.number)
-    fact = f.TicketGivenBack(**ticket_fields(ticket, asked), grant=held, approver=v.get("approver", asked.by))
+    fact = f.TicketGivenBack(**ticket_fields(ticket, asked), grant=held, approver=asked.by)
     facts = give_back_facts(account, ticket, asked, held)
     return Decided(facts, ticket.rows(fact), lambda _book: {"ticket": ticket.number, "grant": held})

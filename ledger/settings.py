@@ -27,6 +27,10 @@ class Settings:
     gateway_secret: str = field(default="", repr=False)  # of the card gateway's webhooks: whsec_…
     trusted_proxies: str = ""  # "127.0.0.1, 10.0.0.0/8, unix": whose X-Forwarded-For is believed
     question_seconds: str = ""  # how long one request may take to answer, over HTTP; "": 20
+    token_file: Path | None = None  # where one's own token is kept, for the command line
+    token_file_named: bool = False  # by LEDGER_TOKEN_FILE: then it must be good
+    approval_limits: str = ""  # "GTQ 250.00, refund GTQ 100.00": above which money needs a second person
+    sole_approver: str = ""  # the name of the one person who may approve, where there is no second
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -45,7 +49,19 @@ class Settings:
             gateway_secret=env.get("LEDGER_GATEWAY_SECRET") or "",
             trusted_proxies=env.get("LEDGER_TRUSTED_PROXIES") or "",
             question_seconds=env.get("LEDGER_QUESTION_SECONDS") or "",
+            token_file=_token_file(env),
+            token_file_named=bool(env.get("LEDGER_TOKEN_FILE")),
+            approval_limits=env.get("LEDGER_APPROVAL_LIMITS") or "",
+            sole_approver=env.get("LEDGER_SOLE_APPROVER") or "",
         )
+
+
+def _token_file(env: Mapping[str, str]) -> Path | None:
+    """Return where one's own token is kept: as named, else in the folder of one's configuration (XDG)."""
+    if named := env.get("LEDGER_TOKEN_FILE"):
+        return Path(named)
+    folder = env.get("XDG_CONFIG_HOME") or (f"{home}/.config" if (home := env.get("HOME")) else "")
+    return Path(folder) / "supportledger" / "token" if folder else None
 
 
 def language(name: str) -> str:

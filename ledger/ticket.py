@@ -8,12 +8,11 @@ from typing import Any
 from ledger import facts as f
 from ledger import policies
 from ledger.account import Asked
-from ledger.approval import approver_of
 from ledger.catalogue import Catalogue, Target
 from ledger.commands import MANAGERS
 from ledger.errors import NotFound, Refused
 from ledger.plans import Answer, Decided, common
-from ledger.rules import people, sla
+from ledger.rules import sla
 from ledger.rules.instants import from_iso, show, to_iso
 from ledger.rules.responses import channel_counts, reminds
 from ledger.rules.subscriptions import FAR
@@ -228,7 +227,7 @@ def assign(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
 
 
 def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
-    """Leave the adjusted figures: with a reason and an approver who neither answered nor, unless a manager, asks."""
+    """Leave the adjusted figures: with a reason; an approver is needed always (`ledger.approving`)."""
     clock = ticket.clock(asked.at)
     if not clock.due_at:
         raise Refused("no_target", ticket=ticket.number)
@@ -240,10 +239,7 @@ def exclude(ticket: Ticket, v: Answer, asked: Asked) -> Decided:
     final_at = known.final_at()
     if asked.now >= final_at:
         raise Refused("verdict_final", ticket=ticket.number, final_at=show(final_at, clock.opened.zone))
-    approver = approver_of(v, asked)
-    if people.same(approver, known.responded_by):  # an exclusion may be dated before the answer
-        raise Refused("approver_is_answerer", ticket=ticket.number, approver=approver)
-    fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=approver)
+    fact = f.TicketExcluded(**ticket_fields(ticket, asked), approver=v.get("approver", ""))
     return Decided([], ticket.rows(fact), lambda _book: state(ticket, ticket.after(fact, asked.now), asked))
 
 

@@ -68,12 +68,17 @@ def state(token: Token, now: str) -> State:
     return "expired" if token.expires_at and token.expires_at <= now else "good"
 
 
+def has_operator(store: Store) -> bool:
+    """Whether an operator's token is good in this ledger: from then on everybody shows theirs at the command line."""
+    return any(token.role == "operator" and not token.revoked_at for token in store.tokens())
+
+
 def caller(store: Store, secret: str) -> Caller | None:
     """Return who a token speaks for, None when it is unknown, has ended or was revoked."""
     token = store.token(digest(secret))
     if token is None or state(token, machine_now()) != "good":
         return None
-    return Caller(by=token.name, role=token.role, source="api")
+    return Caller(by=token.name, role=token.role, source="api", states=False)
 
 
 def note_use(store: Store, token_hash: str, now: str) -> None:

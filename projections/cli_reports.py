@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from ledger.application import Caller
 from ledger.cli_context import ledger_of
 from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record, show_rows
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
 from ledger.fields import Instant, Month, Text
+from ledger.identity import acting
 from ledger.progress import long_work
 from ledger.rules.grants import LEVELS
 from ledger.rules.sla import PRIORITIES
@@ -98,7 +98,7 @@ def _word(form: str, lang: str) -> str:
 
 @click.command("publish")
 @click.argument("month")
-@click.option("--by", default="operator", show_default=True, help="quién publica · who publishes")
+@click.option("--by", help="quién publica · who publishes")
 @click.option("--at", metavar="RFC3339", help="cuándo · when")
 @click.option(
     "--provisional", is_flag=True, help="antes de ser definitivo, con motivo · before it is final, with a reason"
@@ -111,7 +111,7 @@ def publish(
     ctx: click.Context,
     /,
     month: str,
-    by: str,
+    by: str | None,
     at: str | None,
     provisional: bool,
     reason: str | None,
@@ -123,7 +123,7 @@ def publish(
         answer = ledger.execute(
             "report.publish",
             {"month": month, **({"provisional": True} if provisional else {})},
-            caller=Caller(by=by, source="console"),
+            caller=acting(ledger.store, ctx.obj["settings"], by),
             at=None if at is None else Instant().parse(at, "at"),
             reason="" if reason is None else Text(500).parse(reason, "reason"),
             key=key or "",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from itertools import count
 from types import SimpleNamespace
@@ -86,8 +87,13 @@ class Desk:
     def do(
         self, command: str, /, *, by: Caller = OPERATOR, at: str = "", reason: str = "", key: str = "", **given: Any
     ) -> Answer:
-        """Run a command; `at` is local time. A refusal raises, a decline is an answer."""
+        """Run a command; `at` is local time. A refusal raises, a decline is an answer.
+
+        An `approver` beside it: the operator records what `by` did and who approved it, as stated.
+        """
         dated = iso(at, self.zone) if at else None
+        if "approver" in given:
+            by = replace(by, role="operator", stated_by="operator")
         return self.ledger.execute(command, given, caller=by, at=dated, reason=reason, key=key)
 
     def ask(self, question: str, /, *, at: str = "", known_at: str = "", **given: Any) -> Answer:

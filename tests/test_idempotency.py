@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 
 from ledger.commands import COMMANDS
+from ledger.dating import Caller
 from tests.given import ANA, BEATRIZ, FERRETERIA, LUIS, MARTA, OPERATOR, PANADERIA, Desk
 
 DAY = "2026-05-04"
+CARMEN = Caller("carmen", "manager", "console")
 UUID = "0F8FAD5B-D9CB-469F-A165-70867728950E"
 # They need a plan or a month that is over: told in tests/test_billing_edges.py and tests/test_sla_final.py.
 LATER = {"charge.write_off", "payment.apply", "ticket.revise"}
@@ -71,6 +73,12 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("document.reissue", {"account": "C-1", "document": "F-1"}),
     ("books.close", {"month": "2026-04"}),
     ("report.publish", {"month": "2026-04"}),
+    ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 31}),
+    ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 32}),
+    ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 33}),
+    ("approval.withdraw", {"request": "R-1"}),
+    ("approval.refuse", {"request": "R-2"}),
+    ("approval.give", {"request": "R-3"}),
     ("licence.renew", {"account": "C-2", "licence_until": "2026-12-31"}),
 ]
 
@@ -78,7 +86,7 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
 def test_every_command_repeated_under_its_key_changes_nothing(desk: Desk) -> None:
     desk.licence("C-2", until="2026-06-30")
     for number, (command, given) in enumerate(COURSE):
-        who = OPERATOR if command == "gateway.script" else BEATRIZ
+        who = {"gateway.script": OPERATOR, "approval.give": CARMEN}.get(command, BEATRIZ)
         first = desk.do(command, by=who, reason="acordado", key=f"K-{number}", **given)
         position = desk.position
         again = desk.do(command, by=who, reason="acordado", key=f"K-{number}", **given)

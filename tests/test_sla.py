@@ -587,11 +587,10 @@ def test_a_manager_approves_by_doing_it(desk: Desk) -> None:
     assert desk.events(PANADERIA, "ticket.excluded")[0]["approver"] == "beatriz"
 
 
-def test_an_agent_must_name_the_approver(desk: Desk) -> None:
+def test_an_agents_exclusion_waits_for_a_manager(desk: Desk) -> None:
     ticket = opened(desk)
-    with desk.refused("malformed") as told:
-        exclude(desk, ticket, by=ANA)
-    assert told.facts["field"] == "approver"
+    assert exclude(desk, ticket, by=ANA)["pending"] == "R-1"
+    assert desk.clock(ticket)["excluded"] is None
 
 
 def test_the_answering_agent_does_not_approve(desk: Desk) -> None:

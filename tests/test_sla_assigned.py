@@ -272,7 +272,7 @@ def test_bad_answers_approvers_and_numbers_write_nothing(desk: Desk) -> None:
     refusals: list[tuple[str, str, str, dict[str, Any]]] = [
         ("before_opening", "respond", ticket, {"at": f"{DAY} 09:59:59.999999"}),
         ("approver_is_answerer", "exclude", ticket, {"by": BEATRIZ, "approver": "ana", "reason": "x"}),
-        ("malformed", "exclude", ticket, {"by": ANA, "reason": "x"}),
+        ("reason_required", "exclude", ticket, {"by": ANA}),
         ("unknown_ticket", "respond", "T-404", {}),
         ("unknown_ticket", "merge", ticket, {"into": "T-404"}),
         ("unknown_ticket", "revise", "T-404", {"verdict": "met", "by": BEATRIZ, "reason": "x"}),

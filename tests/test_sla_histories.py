@@ -194,7 +194,7 @@ class History:
     def reclassify(self) -> None:
         number, at = self.pick()
         out = not self.administrative.get(number, False)
-        answer = self.do("reclassify", number, at, request="administrative" if out else "general")
+        answer = self.do("reclassify", number, at, request="administrative" if out else "general", approver="gerencia")
         if answer["ok"]:
             self.administrative[number], self.grants[number] = out, answer["grant"] or ""
             if out:

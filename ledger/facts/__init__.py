@@ -24,6 +24,7 @@ from ledger.facts.account import (
     TicketConsumed,
     UnitGivenBack,
 )
+from ledger.facts.approvals import ApprovalAsked, ApprovalGiven, ApprovalRefused, ApprovalWithdrawn
 from ledger.facts.base import Due, Fact
 from ledger.facts.cards import AttemptContradicted, AttemptRefused, CardRegistered, ChargeAttempted
 from ledger.facts.changes import (
@@ -108,6 +109,10 @@ __all__ = [
     "AccountChanged",
     "AccountOpened",
     "AddonPurchased",
+    "ApprovalAsked",
+    "ApprovalGiven",
+    "ApprovalRefused",
+    "ApprovalWithdrawn",
     "AttemptContradicted",
     "AttemptRefused",
     "CalendarAssigned",

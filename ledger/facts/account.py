@@ -76,13 +76,18 @@ class AddonPurchased(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
 
 
 class CourtesyGranted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """A manager granted tickets to make good our own mistake; usable from `occurred_at` to `until`."""
+    """A manager granted tickets to make good our own mistake; usable from `occurred_at` to `until`.
+
+    `approver`, `approval` (`ledger.facts.approvals`): who approved one above the cap, and how.
+    """
 
     TOPIC: ClassVar[str] = "account.courtesy_granted"
     grant: str
     level: str
     units: int
     until: str
+    approver: str = ""
+    approval: str = ""
 
 
 class PaymentRecorded(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -114,6 +119,7 @@ class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True,
     """The plan will end at local midnight of `ends_on`. `undoes`: the renewal at `ends_on` had already run.
 
     `at_once`: asked while past due on a payment taken back, so it ends when it is asked; `ends_on` is that day.
+    `overridden`: asked for after the deadline; `approver`, `approval` (`ledger.facts.approvals`) let it be.
     """
 
     TOPIC: ClassVar[str] = "account.cancellation_scheduled"
@@ -122,6 +128,8 @@ class CancellationScheduled(Fact, kw_only=True, frozen=True, omit_defaults=True,
     undoes: bool = False
     overridden: bool = False
     at_once: bool = False
+    approver: str = ""
+    approval: str = ""
 
 
 class CancellationWithdrawn(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -9,7 +9,10 @@ import msgspec
 
 
 class Fact(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """One stored event. `occurred_at` is business time; `by` and `source` say who and through what."""
+    """One stored event. `occurred_at` is business time; `by` and `source` say who and through what.
+
+    `stated_by`: the operator who recorded, as stated, what `by` did; "" where `by` acted themselves.
+    """
 
     TOPIC: ClassVar[str] = ""
     VERSION: ClassVar[int] = 1
@@ -20,6 +23,7 @@ class Fact(msgspec.Struct, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
     by: str
     source: str
     reason: str = ""
+    stated_by: str = ""
 
 
 class Due(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

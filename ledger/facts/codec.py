@@ -8,10 +8,19 @@ from typing import Any
 import msgspec
 
 from ledger.errors import Unavailable
-from ledger.facts import account, cards, changes, corrections, due, own_streams, ticket
+from ledger.facts import account, approvals, cards, changes, corrections, due, own_streams, ticket
 from ledger.facts.base import Fact
 
-_MODULES = (account, cards, changes, corrections, due, ticket, own_streams)  # importing them makes their facts known
+_MODULES = (
+    account,
+    cards,
+    changes,
+    corrections,
+    due,
+    ticket,
+    own_streams,
+    approvals,
+)  # importing them makes their facts known
 
 
 def _leaves(cls: type[Fact]) -> list[type[Fact]]:

@@ -1,6 +1,7 @@
 """Facts of an account that correct its money: each names what it corrects, and who approved (DOMAIN.md 9).
 
-Amounts are integer minor units above zero; `reason` is never empty.
+Amounts are integer minor units above zero; `reason` is never empty. `approval` says how `approver` approved, as in
+`ledger.facts.approvals`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ class DiscountGiven(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fals
     net: int
     tax: int
     approver: str
+    approval: str = ""
 
 
 class ChargeCancelled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -28,6 +30,7 @@ class ChargeCancelled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     TOPIC: ClassVar[str] = "account.charge_cancelled"
     charge: str
     approver: str
+    approval: str = ""
 
 
 class DebtWrittenOff(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -37,6 +40,7 @@ class DebtWrittenOff(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fal
     charge: str
     amount: int
     approver: str
+    approval: str = ""
 
 
 class CreditNoted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -49,6 +53,7 @@ class CreditNoted(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False)
     net: int
     tax: int
     approver: str
+    approval: str = ""
 
 
 class RefundAsked(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -61,6 +66,7 @@ class RefundAsked(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False)
     method: str
     approver: str
     reference: str = ""
+    approval: str = ""
 
 
 class RefundSettled(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -93,6 +99,7 @@ class PaymentReversed(Fact, kw_only=True, frozen=True, omit_defaults=True, gc=Fa
     kind: str
     approver: str
     reference: str = ""
+    approval: str = ""
     used_later: dict[str, int] = {}  # noqa: RUF012 - msgspec copies it for each fact
     amount: int = 0
     rule: int = 1

@@ -153,6 +153,8 @@ class TicketReclassified(TicketFact, kw_only=True, frozen=True, omit_defaults=Tr
     due_at: str = ""
     returns: bool = False
     raised_due: str = ""
+    approver: str = ""
+    approval: str = ""
 
 
 class TicketGivenBack(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -161,13 +163,19 @@ class TicketGivenBack(TicketFact, kw_only=True, frozen=True, omit_defaults=True,
     TOPIC: ClassVar[str] = "ticket.given_back"
     grant: str = ""
     approver: str = ""
+    approval: str = ""
 
 
 class TicketExcluded(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
-    """The case leaves the adjusted figures, with a reason and an approver who did not answer it."""
+    """The case leaves the adjusted figures, with a reason and an approver who did not answer it.
+
+    `alone`: the one person who may approve did, whether or not they answered it (the settings say so).
+    """
 
     TOPIC: ClassVar[str] = "ticket.excluded"
     approver: str
+    approval: str = ""
+    alone: bool = False
 
 
 class TicketMessage(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):
@@ -210,6 +218,7 @@ class TicketRevised(TicketFact, kw_only=True, frozen=True, omit_defaults=True, g
     TOPIC: ClassVar[str] = "ticket.revised"
     verdict: str
     approver: str
+    approval: str = ""
 
 
 class TicketWarned(TicketFact, kw_only=True, frozen=True, omit_defaults=True, gc=False):

@@ -167,7 +167,8 @@ def _apply(clock: Clock, fact: f.TicketFact, promise: Promise | None) -> None:
 
 def _excluded(clock: Clock, fact: f.TicketExcluded) -> None:
     """Take an exclusion; one whose approver is the answering agent does not stand, whichever of both came first."""
-    if people.same(fact.approver, clock.responded_by):
+    same = people.same if fact.approval else people.spelt_same  # as names were compared when it was recorded
+    if not fact.alone and same(fact.approver, clock.responded_by):
         clock.self_approved = fact.approver
     else:
         clock.excluded, clock.approver = fact.reason or "excluded", fact.approver

@@ -100,6 +100,10 @@ class Store(ApplicationRecorder, BooksRows, TokenTable):
         """Hold a lock named `name` over all processes; yields False at once when another holds it."""
 
     @abstractmethod
+    def owned(self) -> bool:
+        """Whether this database belongs to whoever runs this process: its file, or its tables."""
+
+    @abstractmethod
     def warnings(self) -> list[str]:
         """Return text keys of what an operator should know of this database."""
 

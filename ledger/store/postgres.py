@@ -197,6 +197,11 @@ class PostgresStore(Store):
         self.check()
         return found < SCHEMA_VERSION or named > 0
 
+    def owned(self) -> bool:
+        """Whether the tables belong to the role that is connected, or to one that it is a member of."""
+        sql = "SELECT pg_has_role(relowner, 'MEMBER') FROM pg_class WHERE oid = 'ledger_events'::regclass"
+        return bool(self.query(sql)[0][0])
+
     def warnings(self) -> list[str]:
         return []
 

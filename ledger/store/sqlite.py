@@ -235,6 +235,12 @@ class SqliteStore(Store):
         except (sqlite3.DatabaseError, Unavailable):
             return False
 
+    def owned(self) -> bool:
+        """Whether this user owns the file, or may do anything on this machine; where files have no owner, all do."""
+        if os.name != "posix":
+            return True
+        return os.geteuid() in (0, self.path.stat().st_uid)
+
     def warnings(self) -> list[str]:
         old = ["sqlite_wal_reset"] if sqlite3.sqlite_version_info < _WAL_RESET_FIXED else []
         return old + files.warnings(self.path)
