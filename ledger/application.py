@@ -31,11 +31,10 @@ from ledger import (
 from ledger import facts as f
 from ledger import ticket as cases
 from ledger.account import Account, Accounts, Act, Asked, account_stream
-from ledger.approving import PENDING, Approving
-from ledger.cashier import AT_ONCE
+from ledger.approving import Approving
 from ledger.catalogue import Catalogue, load
 from ledger.clock import Clock
-from ledger.command import MONEY, permit, permit_values
+from ledger.command import permit, permit_values
 from ledger.commands import COMMANDS
 from ledger.dating import Caller, check_dates, fingerprint
 from ledger.errors import Conflict, Malformed, NotFound, Refused, Unavailable
@@ -161,25 +160,6 @@ class Ledger(Approving):
                 if time.monotonic() > deadline:
                     raise Unavailable("too_busy") from lost
                 pause()
-
-    def _at_once(self, name: str, values: Answer, answer: Answer, asked: Asked, key: str) -> Answer:
-        """Ask the gateway where the command calls for it; the answer kept under its key is completed.
-
-        Not for those who may touch no card: it is charged when the job comes.
-        """
-        now = asked.now
-        if name == "approval.give":
-            return self.given_at_once(values, answer, asked, key)
-        if name not in AT_ONCE or not answer.get("ok") or PENDING in answer or asked.role not in MONEY:
-            return answer
-        with self.accounts.existing(values["account"]) as account:
-            before = len(account.attempted)
-        self.collect(values["account"], now=now, at_once=True)
-        whole = self.with_card(name, values, answer, before)
-        if key and whole != answer:
-            kept = {n: v for n, v in whole.items() if n != "position"}
-            self.store.amend_request(key, json.dumps(kept), whole["position"])
-        return whole
 
     def _run(self, name: str, values: Answer, asked: Asked, request: Request | None) -> Answer:
         if name.startswith("approval."):
@@ -309,10 +289,7 @@ class Ledger(Approving):
         if verb == "remind":
             return cases.remind(case, values, asked)
         if verb == "exclude":
-            # Approved when its verdict was final already, an exclusion is a revision (DOMAIN.md, "Approvals").
-            late = asked.act is not None and asked.act.request and asked.now >= case.clock(FAR).final_at() != ""
-            revised = {"verdict": "excluded"}
-            return case_changes.revise(case, revised, asked) if late else cases.exclude(case, values, asked)
+            return self.excluded(case, values, asked)
         return cases.remark(verb, case, values, asked)
 
     def _split(self, case: cases.Ticket, values: Answer, asked: Asked, request: Request | None) -> Answer:

@@ -13,10 +13,12 @@ from typing import Any
 
 from msgspec.structs import replace as with_fields
 
-from ledger import answers, requests
+from ledger import answers, case_changes, requests
 from ledger import facts as f
+from ledger import ticket as cases
 from ledger.account import Account, Act, Asked
 from ledger.cashier import AT_ONCE, Cashier
+from ledger.command import MONEY
 from ledger.errors import Conflict, NotFound, Refused
 from ledger.needs import APPROVED, need_of
 from ledger.plans import Decided, common
@@ -134,8 +136,30 @@ class Approving(Cashier):
         return whole
 
     def _at_once(self, name: str, values: Answer, answer: Answer, asked: Asked, key: str) -> Answer:
-        """Ask the gateway where a command calls for it: given by `ledger.application`."""
-        raise NotImplementedError
+        """Ask the gateway where the command calls for it; the answer kept under its key is completed.
+
+        Not for those who may touch no card: it is charged when the job comes.
+        """
+        now = asked.now
+        if name == "approval.give":
+            return self.given_at_once(values, answer, asked, key)
+        if name not in AT_ONCE or not answer.get("ok") or PENDING in answer or asked.role not in MONEY:
+            return answer
+        with self.accounts.existing(values["account"]) as account:
+            before = len(account.attempted)
+        self.collect(values["account"], now=now, at_once=True)
+        whole = self.with_card(name, values, answer, before)
+        if key and whole != answer:
+            kept = {n: v for n, v in whole.items() if n != "position"}
+            self.store.amend_request(key, json.dumps(kept), whole["position"])
+        return whole
+
+    def excluded(self, case: Ticket, values: Answer, asked: Asked) -> Decided:
+        """Decide an exclusion; approved when its verdict was final already, it is a revision."""
+        approved = asked.act is not None and asked.act.request
+        if approved and asked.now >= case.clock(FAR).final_at() != "":
+            return case_changes.revise(case, {"verdict": "excluded"}, asked)
+        return cases.exclude(case, values, asked)
 
     def _of(self, one: requests.Asking, asked: Asked) -> Answer:
         return {**common(one.asked.customer_no, asked), "request": one.number}
