@@ -52,7 +52,7 @@ def need_of(
                 return _of_case(ledger, "exclusion", fact.ticket_no)
             case f.TicketRevised():
                 return _of_case(ledger, "revision", fact.ticket_no)
-            case f.UnitGivenBack() if account is not None and not _moved(fact, decided.facts):
+            case f.UnitGivenBack() if account is not None and not any(isinstance(x, f.TicketConsumed) for x in new):
                 if all_of or given_back(account.facts, fact.occurred_at, account.opening.zone) >= FREE_GIVE_BACKS:
                     return _of_case(ledger, "give_back", fact.ticket_no)
             case f.CourtesyGranted() if all_of or fact.units > ledger.catalogue.courtesy_cap:
@@ -92,15 +92,17 @@ def given_back(facts: Iterable[f.Fact], at: str, zone_name: str) -> int:
         isinstance(fact, f.UnitGivenBack)
         and not fact.source.startswith("import")
         and local_day(fact.occurred_at, zone_name).isoformat()[:7] == month
-        and not _moved(fact, facts)
-        for fact in facts
+        and not _moved(fact, after)
+        for fact, after in zip(facts, [*facts[1:], None], strict=True)
     )
 
 
-def _moved(fact: f.UnitGivenBack, facts: Iterable[f.Fact]) -> bool:
-    """Whether the case took another unit in the same instant: it is paid for all the same."""
-    taken = (fact.ticket_no, fact.occurred_at)
-    return any(isinstance(one, f.TicketConsumed) and (one.ticket_no, one.occurred_at) == taken for one in facts)
+def _moved(fact: f.UnitGivenBack, after: f.Fact | None) -> bool:
+    """Whether the case took another unit in the same decision, told right after: it is paid for all the same."""
+    return isinstance(after, f.TicketConsumed) and (after.ticket_no, after.occurred_at) == (
+        fact.ticket_no,
+        fact.occurred_at,
+    )
 
 
 def _alike(account: Account, fact: Money) -> list[Money]:
