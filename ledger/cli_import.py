@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from ledger.cli_context import ledger_of
+from ledger.cli_files import check_place
 from ledger.cli_show import show_record, show_rows
 from ledger.errors import Refused
 from ledger.fields import Name
@@ -47,6 +48,8 @@ def import_command(
     places = [rejects] if rejects is not None else _places(file)
     if rejects is not None and rejects.resolve() in (file.resolve(), mapping.resolve()):
         raise Refused("import_rejects_input", file=str(rejects))
+    for place in places:
+        check_place(place, replaced=False)
     with ledger_of(ctx) as ledger:
         with _telling("import_reading", lang, file=file.name) as tick:
             who = Name().parse(by, "by")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import sqlite3
 from pathlib import Path
 from typing import BinaryIO
 
@@ -10,6 +12,7 @@ import pytest
 
 from ledger.cli_files import format_of, sink_of, whole_file
 from ledger.errors import Malformed, Refused
+from tests.desks import command
 from tests.given import PANADERIA, Desk
 from tests.test_reports import cli
 
@@ -83,3 +86,61 @@ def test_every_command_writes_whole_files_and_names_the_one_it_cannot(
     assert done.exit_code == 0, done.output
     assert file.stat().st_size > 0
     assert list(tmp_path.glob("*.part")) == []
+
+
+OURS = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.read", "ledger.db.read-wal", "by-another-name.csv")
+WRITERS: dict[str, tuple[str, ...]] = {
+    "sla report --format csv --out": (),
+    "sla radar --format csv --out": (),
+    "export ocel": (),
+    "export xes": (),
+    "import history.csv --mapping mapping.toml --rejects": (),
+}
+
+
+@pytest.mark.parametrize("words", list(WRITERS))
+def test_no_command_writes_over_the_ledgers_own_files_or_another_database(words: str, tmp_path: Path) -> None:
+    desk = Desk(f"sqlite:///{tmp_path / 'ledger.db'}")
+    desk.at("2026-05-01 10:00").sell(PANADERIA)
+    url = desk.ledger.store.url
+    other = sqlite3.connect(tmp_path / "other.csv")
+    other.execute("CREATE TABLE kept (a)")
+    other.close()
+    (tmp_path / "by-another-name.csv").hardlink_to(tmp_path / "ledger.db")
+    (tmp_path / "history.csv").write_text("case,when\n")
+    (tmp_path / "mapping.toml").write_text("")
+    places = {**dict.fromkeys(OURS, "out_is_ours"), "other.csv": "out_is_database"}
+    for name, code in places.items():
+        done = command(url, *words.split(), name, "--json", cwd=tmp_path)
+        assert done.returncode == 1, (name, done.stdout, done.stderr)
+        assert json.loads(done.stdout)["code"] == code, name
+    assert desk.balance(PANADERIA)["remaining"] == 5
+    assert sqlite3.connect(tmp_path / "other.csv").execute("SELECT count(*) FROM kept").fetchall() == [(0,)]
+    desk.close()
+
+
+def test_the_ledgers_files_are_their_owners_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    url = f"sqlite:///{folder / 'ledger.db'}"
+    assert command(url, "migrate").returncode == 0
+    assert command(url, "sla", "report").returncode == 0
+    with sqlite3.connect(folder / "ledger.db") as held:
+        held.execute("SELECT * FROM ledger_meta").fetchall()
+        modes = {file.name: file.stat().st_mode & 0o777 for file in folder.iterdir()}
+        held.rollback()
+    assert {"ledger.db", "ledger.db.read", "ledger.db-wal", "ledger.db-shm"} <= set(modes)
+    assert set(modes.values()) == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert not told(url)
+    (folder / "ledger.db").chmod(0o644)
+    assert [words for words in told(url) if "can read" in words]
+    assert command(url, "migrate").returncode == 0
+    assert (folder / "ledger.db").stat().st_mode & 0o777 == 0o600
+    folder.chmod(0o777)
+    assert [words for words in told(url) if "folder" in words]
+
+
+def told(url: str) -> list[str]:
+    """Return the warnings of `status` but that of an old SQLite."""
+    warnings: list[str] = json.loads(command(url, "status", "--json").stdout)["warnings"]
+    return [words for words in warnings if "3.51" not in words]
