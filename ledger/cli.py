@@ -27,10 +27,12 @@ from ledger.cli_pure import calendar_group, terms_command
 from ledger.cli_show import show_record
 from ledger.cli_tokens import token_group
 from ledger.commands import ASKER, COMMANDS, COMMON, QUESTIONS
+from ledger.contacts import hide_secrets
 from ledger.errors import LedgerError, Malformed
 from ledger.identity import acting
 from ledger.progress import long_work, tell_on
 from ledger.rules.instants import show
+from ledger.secret_file import secret_file_of
 from ledger.settings import Settings, language
 from ledger.texts import text
 
@@ -60,8 +62,9 @@ def migrate_command(ctx: click.Context, test_clock: bool, as_json: bool) -> None
     with ledger_of(ctx, check=False) as ledger:
         with long_work("work_migrate"):
             changed = ledger.store.migrate(test_clock=test_clock)
+            hidden = hide_secrets(ledger.store, secret_file_of(ledger.store, ctx.obj["settings"].secrets_file))
         state = {
-            "migrated": changed,
+            "migrated": changed or hidden > 0,
             "schema": ledger.store.schema_version(),
             "test_clock": ledger.clock.is_test,
         }

@@ -15,6 +15,7 @@ from ledger.errors import Malformed
 from ledger.fields import Id, Text
 from ledger.notice_kinds import KINDS, STAFF_KINDS
 from ledger.rules.instants import show
+from ledger.secret_file import secret_file_of
 
 _NAME = Text(200)
 _KINDS = (*KINDS, *STAFF_KINDS)
@@ -78,7 +79,8 @@ def add(ctx: click.Context, url: str, kinds: str, as_json: bool) -> None:
     """Agregar un destino: su secreto se muestra una sola vez · add one: its secret is shown only once."""
     address, wanted = contacts.Address().parse(url, "url"), _kinds(kinds)
     with ledger_of(ctx) as ledger:
-        made, secret = contacts.add_endpoint(ledger.store, url=address, kinds=wanted, now=ledger.clock.now())
+        kept = secret_file_of(ledger.store, ctx.obj["settings"].secrets_file)
+        made, secret = contacts.add_endpoint(ledger.store, kept, url=address, kinds=wanted, now=ledger.clock.now())
         answer = _endpoint_shown(made, ledger.catalogue.zone)
     show_record({**answer, "secret": secret}, ctx.obj["lang"], as_json)
 

@@ -17,6 +17,7 @@ from ledger.account import account_stream
 from ledger.errors import Malformed, NotFound
 from ledger.fields import Kind, Text
 from ledger.gateways.signing import new_secret
+from ledger.secret_file import IN_FILE, SecretFile
 from ledger.store import Store
 
 # What every mail server takes: no quotes, no comments, ASCII.
@@ -135,11 +136,14 @@ def _existing(store: Store, account: str) -> None:
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
-def add_endpoint(store: Store, *, url: str, kinds: Sequence[str], now: str) -> tuple[Endpoint, str]:
+def add_endpoint(
+    store: Store, secrets_file: SecretFile, *, url: str, kinds: Sequence[str], now: str
+) -> tuple[Endpoint, str]:
     """Keep a new endpoint; return it with its secret, which is shown only now. It gets what happens from `now` on."""
     endpoint, secret = Endpoint(f"W-{secrets.token_hex(4)}", url, tuple(kinds), now, ""), new_secret()
     sql = "INSERT INTO ledger_endpoints (id, url, secret, kinds, created_at, stopped_at) VALUES (?, ?, ?, ?, ?, '')"
-    store.execute(sql, [endpoint.id, url, secret, ",".join(kinds), now])
+    secrets_file.keep(endpoint.id, secret)
+    store.execute(sql, [endpoint.id, url, IN_FILE, ",".join(kinds), now])
     return endpoint, secret
 
 
@@ -149,10 +153,31 @@ def endpoints(store: Store) -> list[Endpoint]:
     return [Endpoint(i, url, tuple(filter(None, k.split(","))), c, s) for i, url, k, c, s in store.query(sql)]
 
 
-def endpoint_secret(store: Store, id: str) -> tuple[str, str] | None:
-    """Return (url, secret) of an endpoint that is not stopped, to send to it; None when there is none."""
+def endpoint_secret(store: Store, id: str, secrets_file: SecretFile) -> tuple[str, str] | None:
+    """Return (url, secret) of an endpoint that is not stopped, to send to it; None when there is none.
+
+    The secret is "" where the file does not have it.
+    """
     rows = store.query("SELECT url, secret FROM ledger_endpoints WHERE id = ? AND stopped_at = ''", [id])
-    return (rows[0][0], rows[0][1]) if rows else None
+    if not rows:
+        return None
+    url, secret = rows[0]
+    return url, secrets_file.find(id) if secret == IN_FILE else secret
+
+
+def hide_secrets(store: Store, secrets_file: SecretFile) -> int:
+    """Move the secrets that stand in the database into the file; return how many did. Unavailable as `SecretFile`."""
+    clear = store.query("SELECT id, secret FROM ledger_endpoints WHERE secret <> ?", [IN_FILE])
+    if not clear:
+        return 0
+    for id, secret in clear:
+        secrets_file.keep(id, secret)
+    if store.dialect == "sqlite":
+        store.query("PRAGMA secure_delete = ON")  # what they were is not to stay in the file's free room
+    store.execute("UPDATE ledger_endpoints SET secret = ?", [IN_FILE])
+    if store.dialect == "sqlite":
+        store.query("PRAGMA wal_checkpoint(TRUNCATE)")
+    return len(clear)
 
 
 def stop_endpoint(store: Store, id: str, now: str) -> Endpoint:

@@ -31,6 +31,8 @@ class Settings:
     token_file_named: bool = False  # by LEDGER_TOKEN_FILE: then it must be good
     approval_limits: str = ""  # "GTQ 250.00, refund GTQ 100.00": above which money needs a second person
     sole_approver: str = ""  # the name of the one person who may approve, where there is no second
+    webhook_allow: str = ""  # hosts and ranges that webhooks may go to beside public addresses
+    secrets_file: Path | None = None  # the webhooks' secrets; None: beside an SQLite ledger
 
     @classmethod
     def read(cls, environment: Mapping[str, str] | None = None) -> Settings:
@@ -53,6 +55,8 @@ class Settings:
             token_file_named=bool(env.get("LEDGER_TOKEN_FILE")),
             approval_limits=env.get("LEDGER_APPROVAL_LIMITS") or "",
             sole_approver=env.get("LEDGER_SOLE_APPROVER") or "",
+            webhook_allow=env.get("LEDGER_WEBHOOK_ALLOW") or "",
+            secrets_file=Path(env["LEDGER_SECRETS_FILE"]) if env.get("LEDGER_SECRETS_FILE") else None,
         )
 
 

@@ -24,7 +24,8 @@ from scheduler import desk_words
 from scheduler.desk_words import Case
 from scheduler.mails import message
 from scheduler.rows import CLAIM, COLUMNS, RETRIES, WAITING, Entry, give_up, mark_failed, mark_sent, moved
-from scheduler.transports import Transports, Undelivered
+from scheduler.transports import Transports
+from scheduler.undelivered import Undelivered
 
 CHANNEL = "desk"
 _CASES = 200  # a mail; many more would be read by nobody to the end, and refused by some servers

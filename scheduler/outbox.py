@@ -22,6 +22,7 @@ from ledger.errors import Unavailable
 from ledger.gateways.signing import message_id, sign
 from ledger.notice_kinds import STAFF_KINDS
 from ledger.rules.instants import to_iso
+from ledger.secret_file import secret_file_of
 from ledger.settings import Settings
 from ledger.store import Store
 from projections import notices, queue_model
@@ -31,7 +32,8 @@ from scheduler import desk
 from scheduler.mails import message, render
 from scheduler.rows import CLAIM, COLUMNS, RETRIES, WAITING, Entry, entries, give_up, mark_failed, mark_sent, moved
 from scheduler.sweep import record_due
-from scheduler.transports import Transports, Undelivered, transports_of
+from scheduler.transports import Transports, transports_of
+from scheduler.undelivered import Undelivered
 
 __all__ = ["entries", "fill", "fill_and_send", "next_at", "send"]
 
@@ -242,10 +244,17 @@ def _deliver(store: Store, entry: Entry, now: str, transports: Transports) -> st
     body = json.loads(entry.body)
     if entry.channel == EMAIL:
         return _mail(store, entry, body, now, transports)
-    endpoint = contacts.endpoint_secret(store, entry.target)
+    try:
+        endpoint = contacts.endpoint_secret(store, entry.target, secret_file_of(store, transports.secrets))
+    except Unavailable as failed:
+        if not failed.code.startswith("secrets_file"):
+            raise
+        raise Undelivered(failed.code, down=True) from None
     if endpoint is None:
         return "endpoint_stopped"
     url, secret = endpoint
+    if not secret:
+        raise Undelivered("secret_missing", down=True)
     sent = {"type": f"notice.{entry.kind}", "timestamp": body["at"], "data": {"key": entry.notice, **body["data"]}}
     content = json.dumps(sent, ensure_ascii=False).encode()
     # The machine's now, also where the ledger has a test clock: the receiver compares it with its own clock.

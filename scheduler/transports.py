@@ -7,40 +7,29 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import http.client
 import os
 import smtplib
 import ssl
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.utils import getaddresses, parseaddr
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from ledger.contacts import Email, is_here
 from ledger.errors import Malformed, Unavailable
 from ledger.settings import Settings
 from ledger.texts import LANGUAGES
+from scheduler.hooks import WebhookTransport, allowed_of
+from scheduler.undelivered import Undelivered
 
 _SMTP_SECONDS = 15.0
-_HTTP_SECONDS = 10.0
 _PORTS = {"smtp": 587, "smtps": 465}
 _SENDER_OF_FILES = "Soporte <soporte@example.com>"
-
-
-class Undelivered(Exception):
-    """It did not arrive. `down`: nothing else will arrive there for now, so that trying more of it is idle."""
-
-    def __init__(self, reason: str, *, down: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.down = down
 
 
 class MailTransport(Protocol):
@@ -69,9 +58,10 @@ class Transports:
 
     mail: MailTransport | None = None
     sender: Address | None = None
-    hooks: HookTransport = field(default_factory=lambda: WebhookTransport())
+    hooks: HookTransport = field(default_factory=WebhookTransport)
     desk: tuple[Address, ...] = ()
     lang: str = LANGUAGES[0]
+    secrets: Path | None = None  # the file of the webhooks' secrets, where it is not beside the ledger
 
     @property
     def company(self) -> str:
@@ -89,8 +79,10 @@ def transports_of(settings: Settings) -> Iterator[Transports]:
         mail = SmtpTransport(settings.smtp_url)
     elif settings.mail_dir is not None:
         mail, sender = FolderTransport(settings.mail_dir), sender or _SENDER_OF_FILES
+    hooks = WebhookTransport(allowed_of(settings.webhook_allow))
     try:
-        yield Transports(mail, sender_of(sender) if mail is not None else None, desk=desk, lang=settings.lang)
+        own = sender_of(sender) if mail is not None else None
+        yield Transports(mail, own, hooks, desk, settings.lang, settings.secrets_file)
     finally:
         if mail is not None:
             mail.close()
@@ -240,33 +232,3 @@ class FolderTransport:
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """A redirect is no delivery: it would turn the POST into a GET, and take the signature elsewhere."""
-
-    def redirect_request(self, *_: Any, **__: Any) -> None:
-        return None
-
-
-class WebhookTransport:
-    """Webhooks over HTTP, without following redirects."""
-
-    def __init__(self) -> None:
-        self._opener = urllib.request.build_opener(_NoRedirect)
-
-    def send(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
-        """POST it; Undelivered `HTTP <status>` or the kind of failure."""
-        request = urllib.request.Request(url, body, {"Content-Type": "application/json", **headers}, method="POST")
-        try:
-            with self._opener.open(request, timeout=_HTTP_SECONDS):
-                return
-        except urllib.error.HTTPError as refused:
-            refused.close()
-            down = refused.code >= 500 or refused.code == 429
-            raise Undelivered(f"HTTP {refused.code}", down=down) from None
-        except urllib.error.URLError as failed:
-            why = failed.reason if isinstance(failed.reason, Exception) else failed
-            raise Undelivered(type(why).__name__, down=True) from None
-        except (http.client.HTTPException, OSError) as failed:
-            raise Undelivered(type(failed).__name__, down=True) from None

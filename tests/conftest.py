@@ -40,8 +40,9 @@ def postgres() -> Iterator[Server]:
 
 
 @pytest.fixture
-def pg_url(postgres: Server) -> Iterator[str]:
+def pg_url(postgres: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """Give the URL of a new, empty PostgreSQL database."""
+    monkeypatch.setenv("LEDGER_SECRETS_FILE", str(tmp_path / "secrets"))  # no file of its own to stand beside
     name = f"test_{os.getpid()}_{next(_numbers)}"  # unique among workers that share one server
     yield postgres.create_database(name)
     postgres.drop_database(name)

@@ -9,9 +9,12 @@ from typing import Any
 
 from ledger import contacts
 from ledger import facts as f
+from ledger.secret_file import secret_file_of
+from ledger.settings import Settings
 from projections.projector import Projector
 from scheduler.outbox import fill_and_send
-from scheduler.transports import Transports, Undelivered, desk_of, sender_of
+from scheduler.transports import Transports, desk_of, sender_of
+from scheduler.undelivered import Undelivered
 from tests.given import NAMES, PANADERIA, Desk
 
 SENDER = "INVEX Soporte <soporte@example.com>"
@@ -86,12 +89,14 @@ class PostDesk(Desk):
         return self
 
     def endpoint(self, kinds: Sequence[str] = (), url: str = "https://hooks.example/in") -> tuple[str, str]:
-        made, secret = contacts.add_endpoint(self.ledger.store, url=url, kinds=kinds, now=self.now)
+        kept = secret_file_of(self.ledger.store, Settings.read().secrets_file)
+        made, secret = contacts.add_endpoint(self.ledger.store, kept, url=url, kinds=kinds, now=self.now)
         return made.id, secret
 
     @property
     def transports(self) -> Transports:
-        return Transports(self.box, sender_of(SENDER), self.hooks, desk_of(self.people), self.lang)
+        kept = Settings.read().secrets_file
+        return Transports(self.box, sender_of(SENDER), self.hooks, desk_of(self.people), self.lang, kept)
 
     def post(self, at: str = "") -> dict[str, int]:
         """Let the job run, at a local time or now."""

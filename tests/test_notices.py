@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,7 @@ from projections.notices import next_at
 from projections.rebuild import check, rebuild
 from scheduler.mails import render
 from scheduler.outbox import entries, fill, send
-from scheduler.transports import Undelivered
+from scheduler.undelivered import Undelivered
 from tests.given import BEATRIZ, FERRETERIA, PANADERIA, PRICES, iso, local
 from tests.mailbox import BUYER, Dies, Mailbox, PostDesk
 
@@ -384,7 +385,7 @@ def test_two_senders_at_once_send_each_once(desk: PostDesk) -> None:
     assert fill(desk.ledger, desk.projector, desk.now)["queued"] == 60
     start, box = threading.Barrier(4), Mailbox()
     transports = desk.transports
-    transports = type(transports)(box, transports.sender, desk.hooks)
+    transports = replace(transports, mail=box)
     sums: list[dict[str, int]] = []
 
     def work() -> None:
@@ -450,7 +451,7 @@ def test_a_sender_that_died_is_followed_after_its_claim_by_the_same_message(desk
     fill(desk.ledger, desk.projector, desk.now)
     dying, transports = Dies(), desk.transports
     with pytest.raises(KeyboardInterrupt):
-        send(desk.ledger, desk.now, type(transports)(dying, transports.sender, desk.hooks))
+        send(desk.ledger, desk.now, replace(transports, mail=dying))
     assert desk.post("2026-03-02 10:09")["failed"] == 0
     assert desk.box.mails == []
     desk.post("2026-03-02 10:10")
@@ -484,7 +485,7 @@ def test_our_own_mistake_holds_up_nothing_else(desk: PostDesk, caplog: pytest.Lo
 def test_without_mail_set_up_mail_waits_a_week_and_is_then_too_old(desk: PostDesk) -> None:
     desk.sell()
     desk.contact()
-    mailless = type(desk.transports)(None, None, desk.hooks)
+    mailless = replace(desk.transports, mail=None, sender=None)
     fill(desk.ledger, desk.projector, desk.now)
     assert send(desk.ledger, desk.now, mailless) == {"sent": 1, "failed": 0, "given_up": 0}
     desk.at("2026-03-09 10:00")

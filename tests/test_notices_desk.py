@@ -23,7 +23,8 @@ from scheduler import desk as desks
 from scheduler import desk_words
 from scheduler.advance import advance
 from scheduler.rows import entries
-from scheduler.transports import Undelivered, desk_of, transports_of
+from scheduler.transports import desk_of, transports_of
+from scheduler.undelivered import Undelivered
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, FERRETERIA, PANADERIA, when
 from tests.mailbox import SENDER, Dies, Mailbox, PostDesk, words

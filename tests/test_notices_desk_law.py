@@ -26,7 +26,7 @@ from projections.rebuild import check
 from scheduler.desk import CHANNEL
 from scheduler.mails import message_name
 from scheduler.rows import Entry, entries
-from scheduler.transports import Undelivered
+from scheduler.undelivered import Undelivered
 from scheduler.warnings import record_warnings
 from tests.given import ANA, BEATRIZ, LUIS, when
 from tests.mailbox import Mailbox, PostDesk, words

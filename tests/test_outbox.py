@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.message import EmailMessage
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,8 +30,11 @@ from ledger.gateways.signing import message_id, verify
 from ledger.rules.instants import to_iso
 from ledger.settings import Settings
 from scheduler import transports
+from scheduler.hooks import REFUSED, Allowed, WebhookTransport, allowed_of
 from scheduler.outbox import entries, fill, fill_and_send
-from scheduler.transports import SmtpTransport, Undelivered, WebhookTransport, transports_of
+from scheduler.transports import SmtpTransport, transports_of
+from scheduler.undelivered import Undelivered
+from tests.desks import command
 from tests.mailbox import BUYER, SENDER, PostDesk
 
 PASSWORD = "llave del buzón/2026"
@@ -111,7 +115,8 @@ def _desk(store_url: str) -> Iterator[PostDesk]:
 def run(desk: PostDesk, server: Server, at: str = "", **settings: Any) -> dict[str, int]:
     if at:
         desk.at(at)
-    made = Settings(**{"mail_from": SENDER, "smtp_url": server.url, **settings})
+    given: dict[str, Any] = {"mail_from": SENDER, "smtp_url": server.url, "webhook_allow": "127.0.0.1", **settings}
+    made = replace(Settings.read(), **given)
     return fill_and_send(desk.ledger, desk.projector, now=desk.now, settings=made)
 
 
@@ -326,7 +331,8 @@ def _receiver() -> Iterator[tuple[str, type[Receiver]]]:
 
 
 def hooked(desk: PostDesk) -> dict[str, int]:
-    return fill_and_send(desk.ledger, desk.projector, now=desk.now, settings=Settings())
+    settings = replace(Settings.read(), webhook_allow="127.0.0.0/8")
+    return fill_and_send(desk.ledger, desk.projector, now=desk.now, settings=settings)
 
 
 def test_a_webhook_is_signed_and_tells_programs_what_people_are_told(
@@ -369,14 +375,115 @@ def test_whatever_is_no_2xx_is_tried_again_under_the_same_id(
 
 
 def test_an_endpoint_that_is_gone_or_mute_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transports, "_HTTP_SECONDS", 0.2)
+    monkeypatch.setattr("scheduler.hooks._HTTP_SECONDS", 0.2)
+    here = allowed_of("127.0.0.1")
     with pytest.raises(Undelivered, match="ConnectionRefusedError"):
-        WebhookTransport().send(f"http://127.0.0.1:{free_port()}/", {}, b"{}")
+        WebhookTransport(here).send(f"http://127.0.0.1:{free_port()}/", {}, b"{}")
     with socket.socket() as mute:
         mute.bind(("127.0.0.1", 0))
         mute.listen()
         with pytest.raises(Undelivered, match="TimeoutError"):
-            WebhookTransport().send(f"http://127.0.0.1:{mute.getsockname()[1]}/", {}, b"{}")
+            WebhookTransport(here).send(f"http://127.0.0.1:{mute.getsockname()[1]}/", {}, b"{}")
+
+
+PRIVATE = """
+    127.0.0.1 127.8.8.8 10.1.2.3 172.16.0.1 192.168.1.1 169.254.169.254 100.64.0.1 0.0.0.0 224.0.0.1 239.1.1.1
+    240.0.0.1 255.255.255.255 192.0.2.1 198.18.0.1 ::1 :: fe80::1 fe80::1%eth0 fc00::1 fd12::1 ff02::1 2001:db8::1
+    ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::127.0.0.1 64:ff9b::7f00:1 64:ff9b::a00:1 64:ff9b:1::1 2002:7f00:1::1 2001::1
+"""
+
+
+@pytest.mark.parametrize("address", PRIVATE.split())
+def test_a_webhook_goes_to_no_address_that_is_not_the_internets(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever name stands for it: what it resolves to is judged, and nothing is connected to before."""
+    monkeypatch.setattr(socket, "create_connection", lambda *given: pytest.fail(f"connected to {given}"))
+    transport = WebhookTransport(resolve=lambda host, port, **more: [(0, 0, 0, "", (address, port))])
+    for url in ("https://hooks.example/in", "http://hooks.example:8080/"):
+        with pytest.raises(Undelivered, match=REFUSED) as refused:
+            transport.send(url, {}, b"{}")
+        assert refused.value.down
+
+
+@pytest.mark.parametrize("literal", ["127.0.0.1", "[::1]", "2130706433", "0x7f.1", "127.1", "localhost", "0"])
+def test_no_way_to_write_this_machine_gets_through(literal: str) -> None:
+    with pytest.raises(Undelivered) as refused:
+        WebhookTransport().send(f"http://{literal}:{free_port()}/", {}, b"{}")
+    assert refused.value.reason in (REFUSED, "gaierror")
+
+
+def test_the_address_that_was_judged_is_the_one_connected_to(
+    receiver: tuple[str, type[Receiver]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that answers otherwise the second time, and with a private address among public ones, gains nothing."""
+    url, kept = receiver
+    port = int(url.split(":")[2].split("/")[0])
+    asked: list[str] = []
+    connected: list[tuple[str, int]] = []
+
+    def rebinding(host: str, port: int, **more: Any) -> list[Any]:
+        asked.append(host)
+        addresses = ["127.0.0.1", "93.184.215.14", "10.0.0.1"] if len(asked) == 1 else ["127.0.0.1"]
+        return [(0, 0, 0, "", (one, port)) for one in addresses]
+
+    def connect(address: tuple[str, int], *more: Any) -> socket.socket:
+        connected.append(address)
+        return real(("127.0.0.1", port))  # what stands in the internet, for this test
+
+    real = socket.create_connection
+    monkeypatch.setattr(socket, "create_connection", connect)
+    WebhookTransport(resolve=rebinding).send(f"http://hooks.example:{port}/in?a=1", {"x": "y"}, b"{}")
+    assert (asked, connected) == (["hooks.example"], [("93.184.215.14", port)])
+    [(path, headers, body)] = kept.got
+    assert (path, headers["host"], headers["x"], body) == ("/in?a=1", f"hooks.example:{port}", "y", b"{}")
+
+
+def test_what_the_settings_allow_is_allowed(receiver: tuple[str, type[Receiver]]) -> None:
+    url, kept = receiver
+    for words in ("127.0.0.0/8", "::1, 127.0.0.1", "localhost"):
+        there = url.replace("127.0.0.1", "localhost") if words == "localhost" else url
+        WebhookTransport(allowed_of(words)).send(there, {}, b"{}")
+    assert len(kept.got) == 3
+    with pytest.raises(Undelivered, match=REFUSED):
+        WebhookTransport(allowed_of("10.0.0.0/8 localhost")).send(url, {}, b"{}")
+    assert allowed_of("") == Allowed()
+    for wrong in ("10.0.0.0/33", "http://x", "10.0.0", "a b/c"):
+        with pytest.raises(Unavailable, match="webhook_allow_wrong"):
+            allowed_of(wrong)
+
+
+def test_a_secret_stands_in_no_database(desk: PostDesk, receiver: tuple[str, type[Receiver]], tmp_path: Path) -> None:
+    url, kept = receiver
+    _id, secret = desk.endpoint(url=url)
+    store = desk.ledger.store
+    assert secret not in str(store.query("SELECT * FROM ledger_endpoints"))
+    # As it stood before: in the database.
+    store.execute("UPDATE ledger_endpoints SET secret = ?", [secret])
+    for file in tmp_path.glob("*secrets*"):
+        file.unlink()
+    desk.sell()
+    for _again in range(2):
+        assert command(store.url, "migrate").returncode == 0
+    assert secret not in str(store.query("SELECT * FROM ledger_endpoints"))
+    if store.dialect == "sqlite":
+        assert not [file for file in tmp_path.glob("ledger.db*") if secret.encode() in file.read_bytes()
+                    and not file.name.endswith(".secrets")]  # fmt: skip
+    [kept_in] = [file for file in tmp_path.glob("*secrets") if secret in file.read_text()]
+    assert kept_in.stat().st_mode & 0o777 == 0o600
+    assert hooked(desk)["sent"] == 1
+    [(_path, headers, body)] = kept.got
+    assert verify(secret, headers, body, to_iso(datetime.now(UTC)))
+    kept_in.unlink()
+    desk.tickets(5)
+    assert hooked(desk)["failed"] >= 1
+    assert "secret_missing" in errors(desk)
+
+
+def test_without_a_file_for_it_no_endpoint_is_made(pg_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LEDGER_SECRETS_FILE")
+    assert command(pg_url, "migrate").returncode == 0
+    refused = command(pg_url, "webhook", "add", "https://hooks.example/in", "--json")
+    assert (refused.returncode, json.loads(refused.stdout)["code"]) == (1, "secrets_file_unset")
+    assert json.loads(command(pg_url, "webhook", "list", "--json").stdout) == {"webhooks": []}
 
 
 # --- what nobody may read ---------------------------------------------------------------------------------------------

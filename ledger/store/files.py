@@ -24,7 +24,12 @@ def belonging(path: Path) -> list[Path]:
 
 def ledger_files(path: Path) -> list[Path]:
     """Return the names of all files of the ledger whose database is `path`: its read models' too."""
-    return belonging(path) + belonging(path.with_name(f"{path.name}.read"))
+    return [*belonging(path), *belonging(path.with_name(f"{path.name}.read")), secrets_beside(path)]
+
+
+def secrets_beside(path: Path) -> Path:
+    """Return the file of the secrets of the ledger whose database is `path`, where the settings name no other."""
+    return path.with_name(f"{path.name}.secrets")
 
 
 def tighten(path: Path) -> bool:
