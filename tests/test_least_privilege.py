@@ -8,16 +8,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from openapi_schema_validator import OAS31Validator
 
 from api import create_app
 from api.shapes import shapes
 from ledger import tokens
 from ledger.apply import answers
+from ledger.cli import assemble
 from ledger.commands import COMMANDS, QUESTIONS, ROLES
 from ledger.facts import FACTS
 from ledger.settings import Settings
@@ -365,3 +368,18 @@ def test_whoever_is_told_an_answer_as_one_sees_all_or_only_their_own() -> None:
 def test_every_entry_says_which_roles_may_call_it() -> None:
     assert all(command.roles <= set(ROLES) - {"auditor"} for command in COMMANDS.values())
     assert all(question.roles >= {"manager", "operator", "auditor"} for question in QUESTIONS.values())
+
+
+def test_the_command_line_tells_the_holder_of_a_token_what_their_role_may_see(
+    office: Bank, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "token"
+    file.touch(mode=0o600)
+    monkeypatch.setenv("LEDGER_TOKEN_FILE", str(file))
+    told = {}
+    for role in ("agent", "finance"):
+        file.write_text(office.tokens[role], "ascii")
+        words = ["--database", office.url, "--lang", "en", "billing", "C-2", "--json"]
+        told[role] = json.loads(CliRunner().invoke(assemble(), words).stdout)
+    assert told["agent"].keys() == {"account", "at", "currency", "standing"}
+    assert told["finance"]["due"] == "206.79"
