@@ -164,18 +164,21 @@ def fresh(position: int | None, names: tuple[str, ...]) -> Projector:
     made, projector = services(), services().projector
     if position is not None and (last := projector.store.last_position()) < position:
         raise Unavailable("behind", name="log", position=last, wanted=position)
-    states = _brought_up(made, projector, names)
+    states = _brought_up(made, projector, names, 0.0)
     _going_on(states)
-    require_whole(states)
     if position is not None and any(state.position < position for state in states):
         with made.gate.waits.taken(caller().by):
+            states = _brought_up(made, projector, names, _WAIT_SECONDS)
+            _going_on(states)
+            require_whole(states)
             projector.wait_for(position, names, _WAIT_SECONDS)
+    require_whole(states)
     return projector
 
 
-def _brought_up(made: Services, projector: Projector, names: tuple[str, ...]) -> list[State]:
-    """Bring the named models up, unless another request or process is at it; return where they stand."""
-    if made.catching.acquire(blocking=False):
+def _brought_up(made: Services, projector: Projector, names: tuple[str, ...], seconds: float) -> list[State]:
+    """Bring the named models up, unless another is at it for longer than `seconds`; return where they stand."""
+    if made.catching.acquire(timeout=seconds):
         try:
             return projector.catch_up(names)
         except Unavailable as busy:

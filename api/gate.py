@@ -54,7 +54,7 @@ class Gate:
         quarter = max(1, workers // 4)
         self._questions = Share(max(1, workers // 2), quarter)
         self._long = Share(quarter, 1)
-        self.waits = Share(quarter, 1)
+        self.waits = Share(quarter, max(2, quarter // 2))
         try:
             self.seconds = Whole(1, 3600).parse(int(seconds or DEFAULT_SECONDS), "LEDGER_QUESTION_SECONDS")
         except ValueError:

@@ -322,11 +322,11 @@ def test_what_a_client_has_is_still_the_answer_a_moment_later(office: Office) ->
     assert office.get("/v1/accounts/C-1/balance", If_None_Match=held).json["remaining"] == 1
 
 
-def test_a_list_waits_for_its_model_two_seconds_and_no_longer(local: Office) -> None:
+def test_a_list_refuses_at_once_what_the_log_does_not_have_yet(local: Office) -> None:
     started = time.monotonic()
     behind = local.get("/v1/tickets?min_position=7")
     assert (behind.status_code, behind.json["code"], behind.headers["Retry-After"]) == (503, "behind", "2")
-    assert 1.9 < time.monotonic() - started < 5.0
+    assert time.monotonic() - started < 1.0
 
 
 def test_a_model_that_an_event_stopped_refuses_and_the_others_go_on(office: Office) -> None:
@@ -338,7 +338,8 @@ def test_a_model_that_an_event_stopped_refuses_and_the_others_go_on(office: Offi
     assert office.get("/v1/accounts").json["items"][0]["account"] == "C-1"
     ready = office.client.get("/readyz")
     assert (ready.status_code, ready.json["ready"]) == (503, False)
-    assert {p["name"] for p in ready.json["projections"] if p["error"]} == {"tickets"}
+    # The queue reads the same events; it is tried, and stops, once somebody looks.
+    assert {"tickets"} <= {p["name"] for p in ready.json["projections"] if p["error"]} <= {"tickets", "queue"}
 
 
 def test_money_and_instants_of_a_list_are_for_people_and_programs(office: Office) -> None:

@@ -205,7 +205,7 @@ def test_the_log_names_caller_and_address(office: Office, caplog: pytest.LogCapt
 
 
 def test_a_503_names_no_file_but_to_an_operator(alone: Office, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
-    monkeypatch.setattr("ledger.store.sqlite._BUSY_SECONDS", 0.2)
+    monkeypatch.setattr("ledger.store.connections._BUSY_SECONDS", 0.2)
     path = alone.url.removeprefix("sqlite:///")
     for role in ("agent", "operator"):
         alone.get("/v1/accounts", role=role)  # its token is known from now on

@@ -138,9 +138,11 @@ def test_requests_of_every_shape_pass_the_loop(local: Office) -> None:
             while part := two.recv(65536):
                 told += part
         assert told.count(b"HTTP/1.1 200") == 2
-        with socket.create_connection((one.host, one.port), timeout=10) as large:
+        # What is too large is not read to its end: the answer may meet a connection that was reset.
+        with suppress(ConnectionResetError), socket.create_connection((one.host, one.port), timeout=10) as large:
             large.sendall(post(headers, "Content-Length: 300000") + b"x" * 300_000)
             assert large.recv(12) == b"HTTP/1.1 413"
+        assert one.get("/v1/accounts/C-1", headers)[0] == 200
 
 
 # --- long questions -----------------------------------------------------------------------------------------------
