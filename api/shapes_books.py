@@ -7,6 +7,12 @@ from api.shape_kinds import Schema, many, record
 _NET: dict[str, str | Schema] = {"gross": "money", "net": "money", "tax": "money"}
 _SWEPT: Schema = {f"{name}?": record(accounts="whole", facts="whole") for name in ("recorded", "to_record")}
 
+_ALONE = record(
+    **dict.fromkeys(("request", "rule", "command", "account", "asked_by"), "text"),
+    **dict.fromkeys(("ticket", "reason"), "text?"),
+    amount="money?",
+)
+
 BOOKS: dict[str, Schema] = {
     "document.reissue": record(
         document="text",
@@ -27,7 +33,7 @@ BOOKS: dict[str, Schema] = {
         months=many({"type": "string"}),
         documents=many(record(month="month", series="text", kind="text", count="whole", **_NET, currency="text")),
         **_SWEPT,
-        **{"dry_run?": "flag"},
+        **{"dry_run?": "flag", "approved_alone?": many(_ALONE)},
     ),
 }
 

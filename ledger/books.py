@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from ledger import facts as f
-from ledger import sweeping
+from ledger import requests, sweeping
 from ledger.account import Asked
 from ledger.errors import Conflict, Refused
 from ledger.months import OWN, Closing, booked_in, closings, local_month
@@ -31,7 +31,7 @@ def close(ledger: Recording, v: Answer, asked: Asked) -> tuple[Recorded, Answer]
     accounts, facts = _record_due(ledger, asked.now)
     fact = f.MonthClosed(**common("", asked), month=v["month"], late=OWN)
     answer = {"month": v["month"], "recorded": {"accounts": accounts, "facts": facts}}
-    answer |= _contents(_issued(ledger), v["month"], closed, zone)
+    answer |= _contents(_issued(ledger), v["month"], closed, zone) | _approved_alone(ledger.store, closed)
     return Recorded("books", len(closed) + 1, fact), answer
 
 
@@ -53,7 +53,14 @@ def rehearse(ledger: Recording, v: Answer, asked: Asked) -> Answer:
             done += len(numbers)
             tick(done)
     answer: Answer = {"month": v["month"], "dry_run": True, "to_record": {"accounts": accounts, "facts": facts}}
-    return answer | _contents([*_issued(ledger), *ahead], v["month"], closed, zone)
+    answer |= _contents([*_issued(ledger), *ahead], v["month"], closed, zone)
+    return answer | _approved_alone(ledger.store, closed)
+
+
+def _approved_alone(store: Store, closed: list[Closing]) -> Answer:
+    """Return what the one person who may approve approved alone since the last closing; nothing where there is none."""
+    found = requests.alone_since(store, closed[-1].position if closed else 0)
+    return {"approved_alone": found} if found else {}
 
 
 def _check(store: Store, month: str, asked: Asked, zone: str) -> list[Closing]:

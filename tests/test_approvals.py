@@ -18,6 +18,7 @@ from ledger import requests
 from ledger.application import Caller
 from ledger.errors import LedgerError
 from ledger.rules import people
+from ledger.rules.approvals import Settings
 from tests.given import ANA, BEATRIZ, LUIS, MARTA, PANADERIA, Desk
 
 CARMEN = Caller("carmen", "finance", "console")
@@ -149,6 +150,15 @@ def test_no_history_reaches_an_effect_without_two_people(desk: Desk, seed: int) 
                 assert fact.approval == "own"
     assert free <= 2
     assert credited <= 25_000
+
+
+def test_what_the_one_approver_did_alone_is_listed_at_the_closing(desk: Desk) -> None:
+    desk.ledger.approval_settings = Settings(alone="beatriz")
+    assert credit(desk, "300.00", by=BEATRIZ)["note"]
+    assert credit(desk, "300.00", by=MARTA)["pending"] == "R-2"
+    desk.at("2026-06-02 10:00")
+    (one,) = desk.do("books.close", month="2026-05")["approved_alone"]
+    assert (one["request"], one["amount"], one["asked_by"]) == ("R-1", "300.00", "beatriz")
 
 
 def run(folder: Path, *words: str, stdin: str = "", **env: str) -> subprocess.CompletedProcess[str]:
