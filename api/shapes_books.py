@@ -33,7 +33,8 @@ BOOKS: dict[str, Schema] = {
         months=many({"type": "string"}),
         documents=many(record(month="month", series="text", kind="text", count="whole", **_NET, currency="text")),
         **_SWEPT,
-        **{"dry_run?": "flag", "approved_alone?": many(_ALONE)},
+        **{"dry_run?": "flag"},
+        **{"approved_alone?": many(_ALONE)},
     ),
 }
 
