@@ -30,10 +30,27 @@ LAST_TENTH = 90  # per cent of the limit that are used up
 SECONDS_US = 60_000_000  # "seconds before the due instant", and "under a minute"
 COLUMNS = ("act", "ticket", "account", "at", "actor", "other", "left_seconds", "later_at")
 MOST_CASES = 500  # shown of each kind; the counts are whole
-KINDS = ("lowered_late", "waited_late", "merged_late", "dated_back", "quick_answer", "excluded", "reopened")
+KINDS = (
+    "lowered_late",
+    "waited_late",
+    "merged_late",
+    "dated_back",
+    "quick_answer",
+    "excluded",
+    "reopened",
+    "given_back",
+)
 _PAGE = 500
 _ACTS = tuple(
-    kind.TOPIC for kind in (f.TicketPrioritised, f.TicketMerged, f.TicketWaiting, f.TicketExcluded, f.TicketReopened)
+    kind.TOPIC
+    for kind in (
+        f.TicketGivenBack,
+        f.TicketPrioritised,
+        f.TicketMerged,
+        f.TicketWaiting,
+        f.TicketExcluded,
+        f.TicketReopened,
+    )
 )
 _UNANSWERED = (f.TicketMerged.TOPIC, f.TicketWaiting.TOPIC)  # most come after the answer, and are none then
 _ANSWERS = (f.TicketResponded.TOPIC, f.TicketResolved.TOPIC, f.TicketWaiting.TOPIC)
@@ -207,6 +224,8 @@ def acts_of(case: Case) -> Iterator[Act]:
                 found = case.left(fact.occurred_at)
                 if found is not None and found[0] <= SECONDS_US:
                     yield _act("waited_late", fact, found[0])
+            case f.TicketGivenBack():
+                yield _act("given_back", fact)._replace(other=fact.approver)
             case f.TicketExcluded():
                 agent = case.clock.responded_by or case.clock.assigned_to
                 yield _act("excluded", fact)._replace(actor=agent, other=fact.approver)

@@ -345,7 +345,7 @@ def test_a_workbook_has_the_counts_the_cases_and_the_note(
     cases = list(book[heads[-1]].values)
     assert [row[1] for row in cases[1:]] == ["=1+1", "A", "B"]
     assert {row[0] for row in cases[1:]} == {text("value_act_excluded", lang)}
-    assert [row[1] for row in book[heads[1]].values][1:] == [0, 0, 0, 0, 0, 3, 0]
+    assert [row[1] for row in book[heads[1]].values][1:] == [0, 0, 0, 0, 0, 3, 0, 0]
 
 
 def test_a_file_of_no_known_kind_is_refused(acted: Desk, tmp_path: Path) -> None:
