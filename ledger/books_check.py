@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from ledger import documents, sweeping
+from ledger import documents, requests, sweeping
 from ledger import facts as f
 from ledger.account import Account
 from ledger.errors import Unavailable
@@ -120,6 +120,8 @@ def _taken(ledger: Recording, numbers: list[str]) -> dict[tuple[str, str, str], 
     for row in ledger.store.rows_of_accounts(numbers, f.NumberTaken.TOPIC):
         fact = f.decode(row.topic, row.state, row.position)
         assert isinstance(fact, f.NumberTaken)
+        if fact.series == requests.SERIES:  # the number of a request for approval is no document's
+            continue
         name = f"{fact.series}-{row.version}"
         taken.setdefault((fact.customer_no, fact.series, fact.subject), []).append(name)
     return taken

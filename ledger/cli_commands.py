@@ -13,7 +13,7 @@ from ledger.apply import in_words
 from ledger.approving import PENDING
 from ledger.cli_context import ledger_of
 from ledger.cli_group import Commands
-from ledger.cli_show import show_history, show_record
+from ledger.cli_show import for_people, show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
 from ledger.commands_approvals import RequestNumber
 from ledger.errors import LedgerError, Refused
@@ -100,6 +100,8 @@ def _question(question: Question, name: str, help_lang: str) -> click.Command:
             answer = ledger.ask(question.name, _present(given), caller=_asker(ledger, ctx, question.name))
         if name == "history" and not as_json:
             show_history(answer, ctx.obj["lang"])
+        elif question.name in _ABOUT_ME and not as_json:
+            show_record(for_people(answer, ctx.obj["lang"]), ctx.obj["lang"], as_json)
         elif name == "coverage" and not as_json:
             lang = ctx.obj["lang"]
             facts = {fact: value for fact, value in answer.items() if fact != "code"}

@@ -45,6 +45,18 @@ def show_record(answer: dict[str, Any], lang: str, as_json: bool) -> None:
             show_rows(value, lang, currency)
 
 
+def for_people(answer: dict[str, Any], lang: str) -> dict[str, Any]:
+    """Return an answer on requests for approval as people read it: in their language, without the program's words."""
+    if "requests" in answer:
+        return {**answer, "requests": [for_people(one, lang) for one in answer["requests"]]}
+    shown = {name: value for name, value in answer.items() if name != "command"}
+    effects = [
+        {"figure": _cell(one["what"], lang, "what"), "before": one["before"], "after": one["after"]}
+        for one in answer["effects"]
+    ]
+    return {**shown, "says": answer["says"][lang], "effects": effects}
+
+
 def show_rows(rows: Sequence[dict[str, Any]], lang: str, currency: str = "") -> None:
     """Print records of one form as a table."""
     if not rows:

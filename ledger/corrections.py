@@ -77,6 +77,8 @@ def credit(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> 
         raise NotFound("unknown_charge", charge=v["charge"], account=account.number)
     if not _then(account, charge.id, asked).times_paid or charge.voided_at:
         raise Refused("not_invoiced", charge=charge.id)
+    if not charge.invoiced:
+        raise Refused("invoiced_elsewhere", charge=charge.id)
     _at_most(v["amount"], charge.paid + charge.due, "charge", charge.id, book)
     number = _number(account, f.CreditNoted)
     tax = credit_tax(charge, v["amount"])

@@ -61,7 +61,8 @@ def check_dates(command: Command, values: Answer, asked: Asked, zone_of: Callabl
     """Refuse what lies ahead, what people date back too far, and a missing reason (DOMAIN.md, "Two times")."""
     at, now = instants.from_iso(asked.at), instants.from_iso(asked.now)
     if at > now + _AHEAD:
-        raise Refused("in_the_future", at=asked.at, now=asked.now)
+        zone = zone_of(values)
+        raise Refused("in_the_future", at=instants.show(asked.at, zone), now=instants.show(asked.now, zone))
     if command.name in NEED_REASON and not asked.reason:
         raise Refused("reason_required", command=command.name)
     if at >= now - _BACK or asked.source.split(":", 1)[0] in _DATED_BY_SOURCE:
@@ -72,7 +73,8 @@ def check_dates(command: Command, values: Answer, asked: Asked, zone_of: Callabl
         return
     bank = command.name == "payment.record" and values["method"] in ("deposit", "transfer")
     if not (asked.role == "finance" and bank and _bank_days(asked, zone_of(values)) <= _BANK_DAYS):
-        raise Refused("back_dated", at=asked.at, now=asked.now)
+        zone = zone_of(values)
+        raise Refused("back_dated", at=instants.show(asked.at, zone), now=instants.show(asked.now, zone))
 
 
 def _bank_days(asked: Asked, zone: str) -> int:

@@ -80,6 +80,8 @@ def _told(name: str, fact: Any, lang: str) -> Any:
     """Return a fact as people read it: our words in their language, an instant without its zeros."""
     if not isinstance(fact, str):
         return fact
+    if name == "roles":
+        return ", ".join(_told("role", role, lang) for role in fact.split(", "))
     for key in (f"value_{name}_{fact}", f"value_{fact}") if name in _WORDS else ():
         if key in table():
             return text(key, lang)

@@ -14,7 +14,7 @@ from ledger.rules.instants import show
 from ledger.rules.money import show_amount
 from ledger.store import Row, Store
 
-_HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key", "rule"}
+_HIDDEN = {"customer_no", "occurred_at", "by", "source", "reason", "key"}
 _MONEY = {"gross", "net", "tax", "amount", "credit", "excess", "slip_total"}
 _INSTANTS = {"until", "starts", "ends", "due_at", "reminder"}
 
@@ -92,8 +92,8 @@ def _numbers(facts: Iterable[tuple[Row, f.Fact]]) -> dict[int, str]:
 def _details(fact: f.Fact, zone: str) -> dict[str, Any]:
     details: dict[str, Any] = {}
     for name, value in msgspec.to_builtins(fact).items():
-        if name in _HIDDEN or value in ("", None):
-            continue
+        if name in _HIDDEN or value in ("", None) or (name == "rule" and isinstance(value, int)):
+            continue  # a number tells by which version of a rule a fact counts; a word, what a request needs
         if name in _MONEY:
             details[name] = show_amount(value)
         elif name in _INSTANTS:

@@ -208,16 +208,23 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
     fact = paid_late(account, fact, asked)
 
     def answer(book: Book) -> Answer:
-        applied = book.purse.applied.get(fact.payment, [])
         return {
             "payment": fact.payment,
-            "applied": [{"charge": charge, "amount": show_amount(part)} for charge, part in applied],
+            "applied": [{"charge": c, "amount": show_amount(part)} for c, part in paid_by(book, fact.payment)],
             "credit": show_amount(book.purse.credit),
             "unapplied": show_amount(book.purse.unapplied),
             "currency": currency,
         }
 
     return Decided([fact], references.claim(fact, v["place"]), answer)
+
+
+def paid_by(book: Book, payment: str) -> list[tuple[str, int]]:
+    """Return what a payment pays by now: on the day it came first, then what fell due since (a deposit told late)."""
+    first = [charge for charge, _part in book.purse.applied.get(payment, ())]
+    everything = {**book.charges, **book.debts}
+    parts = [(c, everything[c].part_of(payment)) for c in dict.fromkeys([*first, *everything])]
+    return [(c, part) for c, part in parts if part]
 
 
 def paid_late(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:

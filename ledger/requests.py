@@ -15,7 +15,7 @@ from ledger import facts as f
 from ledger.rules import people
 from ledger.rules.approvals import roles_of
 from ledger.rules.instants import show
-from ledger.rules.money import show_amount
+from ledger.rules.money import pretty, show_amount
 from ledger.store import Row, Store
 from ledger.texts import LANGUAGES, table, text
 
@@ -140,7 +140,7 @@ def shown(one: Asking, at: str, zone: str, currency: str) -> Answer:
         "until": show(asked.until, zone),
         "approvers": sorted(roles_of(asked.rule) - {"operator"}),
         "effects": [{"what": name, "before": was, "after": then} for name, (was, then) in asked.effects.items()],
-        "says": {lang: says(asked, lang) for lang in LANGUAGES},
+        "says": {lang: says(asked, lang, currency) for lang in LANGUAGES},
         "closed_by": one.closed_by or None,
         "closed_at": show(closed.occurred_at, zone) if closed is not None else None,
         "closed_reason": (closed.reason or None) if closed is not None else None,
@@ -148,10 +148,11 @@ def shown(one: Asking, at: str, zone: str, currency: str) -> Answer:
     }
 
 
-def says(asked: f.ApprovalAsked, lang: str) -> str:
-    """Return in words what a request does when it is approved."""
+def says(asked: f.ApprovalAsked, lang: str, currency: str = "") -> str:
+    """Return in words what a request does when it is approved; its amount with the account's currency."""
     values: dict[str, Any] = {name: _word(value, lang) for name, value in asked.values.items()}
-    values |= {"account": asked.customer_no, "ticket": asked.ticket_no, "amount": show_amount(asked.amount)}
+    amount = pretty(asked.amount, currency, lang) if currency else show_amount(asked.amount)
+    values |= {"account": asked.customer_no, "ticket": asked.ticket_no, "amount": amount}
     return text(f"request_{asked.rule}", lang, **values)
 
 

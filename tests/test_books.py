@@ -328,3 +328,37 @@ def test_cases_money_lost(sqlite_url: str, before: list[str], clock: str, first:
     found = json.loads(program(sqlite_url, "document", "list", "A", "--json"))["documents"]
     assert [one["document"] for one in found] == issued
     assert json.loads(program(sqlite_url, "books", "check", "--json"))["ok"]
+
+
+def test_a_request_for_approval_is_no_document_that_the_books_lack(desk: Desk) -> None:
+    """A request takes a number of its own series; it was told as a number that no document has."""
+    desk.at("2026-01-31 10:00").sell(level="advanced").at("2026-02-10 10:00")
+    pending = desk.do("charge.credit", by=BEATRIZ, account=PANADERIA, charge="C-100-S1-p", amount="300.00", reason="x")
+    assert pending["pending"] == "R-1"
+    assert check(desk.ledger).found == []
+    assert check(desk.ledger, repair=True, by=BEATRIZ.by) == check(desk.ledger)
+
+
+@pytest.mark.parametrize(
+    ("role", "repair", "told"),
+    [
+        ("agent", [], "El rol agente no puede hacer books check; pueden: auditor, finanzas, gerente, operador."),
+        ("auditor", ["--repair"], "El rol auditor no puede hacer books check --repair; pueden: finanzas, gerente"),
+        ("auditor", [], ""),
+        ("finance", ["--repair"], ""),
+    ],
+)
+def test_who_shows_a_token_checks_and_repairs_the_books_as_their_role_may(
+    store_url: str, tmp_path: Path, role: str, repair: list[str], told: str
+) -> None:
+    Desk(store_url).close()
+    file = tmp_path / "token"
+    secret = json.loads(program(store_url, "token", "create", "--role", role, "--name", "ana", "--json"))["token"]
+    file.write_text(secret)
+    file.chmod(0o600)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LEDGER_")}
+    env = {**kept, "LEDGER_DATABASE_URL": store_url, "LEDGER_LANG": "es_GT", "LEDGER_TOKEN_FILE": str(file)}
+    done = subprocess.run(
+        [PROGRAM, "books", "check", *repair], env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, told in done.stderr) == (1 if told else 0, True), done.stderr

@@ -184,7 +184,7 @@ def test_a_refund_owed_stops_no_plan_and_a_preview_counts_it(desk: Desk) -> None
 
 
 def test_assumed_money_is_not_given_back(desk: Desk) -> None:
-    """Nobody saw it. Billing tells it apart, also when a credit note frees it."""
+    """Nobody saw it. Billing tells it apart; no credit note frees it to pay for what we would have to invoice."""
     desk.at("2026-05-01 10:00").sell(paid=0)
     fields: Any = {"customer_no": PANADERIA, "by": "import", "source": "import:desk:1", "payment": full("I0")}
     assumed = f.PaymentRecorded(
@@ -200,6 +200,8 @@ def test_assumed_money_is_not_given_back(desk: Desk) -> None:
     )
     with desk.refused("assumed_not_refunded"):
         refund(desk, "I0", "1.00")
+    with desk.refused("invoiced_elsewhere"):
+        desk.do("charge.credit", account=PANADERIA, charge="C-100-S1-p", amount="250.00", reason="x")
     reverse(desk, "I0", "mistake")
     told = money(desk)
     assert (told["assumed"], told["reversed"], told["due"], desk.state()) == ("0.00", "0.00", "250.00", "past_due")
