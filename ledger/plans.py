@@ -19,6 +19,7 @@ from ledger.rules import terms
 from ledger.rules.book import Book, fold
 from ledger.rules.money import show_amount, split
 from ledger.rules.subscriptions import Subscription, local_day, midnight
+from ledger.rules.sums import pays
 from ledger.store import Recorded
 
 Answer = dict[str, Any]
@@ -210,21 +211,13 @@ def record_payment(account: Account, v: Answer, asked: Asked, _catalogue: Catalo
     def answer(book: Book) -> Answer:
         return {
             "payment": fact.payment,
-            "applied": [{"charge": c, "amount": show_amount(part)} for c, part in paid_by(book, fact.payment)],
+            "applied": [{"charge": c, "amount": show_amount(part)} for c, part in pays(book, fact.payment)],
             "credit": show_amount(book.purse.credit),
             "unapplied": show_amount(book.purse.unapplied),
             "currency": currency,
         }
 
     return Decided([fact], references.claim(fact, v["place"]), answer)
-
-
-def paid_by(book: Book, payment: str) -> list[tuple[str, int]]:
-    """Return what a payment pays by now: on the day it came first, then what fell due since (a deposit told late)."""
-    first = [charge for charge, _part in book.purse.applied.get(payment, ())]
-    everything = {**book.charges, **book.debts}
-    parts = [(c, everything[c].part_of(payment)) for c in dict.fromkeys([*first, *everything])]
-    return [(c, part) for c, part in parts if part]
 
 
 def paid_late(account: Account, fact: f.PaymentRecorded, asked: Asked) -> f.PaymentRecorded:

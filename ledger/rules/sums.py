@@ -75,3 +75,11 @@ def refund_owed(book: State) -> int:
     """Return what is owed of refunds whose payments were taken back."""
     owed = sum(charge_money(book, debt).due for debt in book.debts.values())
     return owed + sum(book.purse.refunds.get(payment, 0) for payment in book.hollow)
+
+
+def pays(book: State, payment: str) -> list[tuple[str, int]]:
+    """Return what a payment pays by now: on the day it came first, then what fell due since (a deposit told late)."""
+    first = [charge for charge, _part in book.purse.applied.get(payment, ())]
+    everything = {**book.charges, **book.debts}
+    parts = [(c, everything[c].part_of(payment)) for c in dict.fromkeys([*first, *everything])]
+    return [(c, part) for c, part in parts if part]
