@@ -87,6 +87,7 @@ REPORTS: dict[str, Schema] = {
             record(
                 at="instant",
                 **dict.fromkeys(("by", "source", "file", "mapping", "mapping_digest", "digest"), "text"),
+                stated_by="text?",
                 **dict.fromkeys(("rows", "rejected"), "whole"),
             )
         )

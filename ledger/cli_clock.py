@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from ledger.apply import clock_shown, move_clock, refusal
-from ledger.cli_context import ledger_of
+from ledger.cli_context import ledger_of, runner
 from ledger.cli_group import Commands
 from ledger.cli_show import show_record
+from ledger.command import OPERATORS
 from ledger.errors import LedgerError, Malformed
 from ledger.progress import long_work
 from ledger.rules.durations import parse_span
@@ -60,6 +61,7 @@ def _move(ctx: click.Context, value: str, as_json: bool) -> None:
     answer: dict[str, Any]
     code = 0
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "clock", OPERATORS)
         try:
             with long_work("work_clock") as tick:
                 answer = move_clock(ledger, value, progress=tick)

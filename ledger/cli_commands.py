@@ -8,17 +8,16 @@ from typing import Any
 
 import click
 
-from ledger.application import Caller, Ledger
 from ledger.apply import in_words
 from ledger.approving import PENDING
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of
 from ledger.cli_group import Commands
 from ledger.cli_show import for_people, show_history, show_record
 from ledger.commands import COMMANDS, QUESTIONS, Command, Question
 from ledger.commands_approvals import RequestNumber
-from ledger.errors import LedgerError, Refused
+from ledger.errors import LedgerError
 from ledger.fields import Choice, Field, Flag, Instant, Text, Whole, Words
-from ledger.identity import acting, who
+from ledger.identity import acting
 from ledger.texts import table, text
 
 _POSITIONAL = ("account", "ticket")
@@ -97,7 +96,9 @@ def _question(question: Question, name: str, help_lang: str) -> click.Command:
     def run(as_json: bool, **given: Any) -> None:
         ctx = click.get_current_context()
         with ledger_of(ctx) as ledger:
-            answer = ledger.ask(question.name, _present(given), caller=_asker(ledger, ctx, question.name))
+            answer = ledger.ask(
+                question.name, _present(given), caller=asker(ctx, ledger, needed=question.name in _ABOUT_ME)
+            )
         if name == "history" and not as_json:
             show_history(answer, ctx.obj["lang"])
         elif question.name in _ABOUT_ME and not as_json:
@@ -113,19 +114,6 @@ def _question(question: Question, name: str, help_lang: str) -> click.Command:
     params: list[click.Parameter] = [_parameter(field, help_lang) for field in question.fields]
     params.append(click.Option(["--json", "as_json"], is_flag=True))
     return click.Command(name, callback=run, params=params, help=help_text(f"ask_{question.name}", help_lang))
-
-
-def _asker(ledger: Ledger, ctx: click.Context, name: str) -> Caller | None:
-    """Return whose token is shown, so that they are told what their role may see; None where nobody need say so.
-
-    Whoever may read the database may read all of it: without a token an answer is told whole.
-    """
-    try:
-        return who(ledger.store, ctx.obj["settings"])
-    except Refused:
-        if name in _ABOUT_ME:
-            raise
-        return None
 
 
 def _present(given: dict[str, Any]) -> dict[str, Any]:

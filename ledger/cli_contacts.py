@@ -8,9 +8,10 @@ from typing import Any
 import click
 
 from ledger import contacts
-from ledger.cli_context import ledger_of
+from ledger.cli_context import ledger_of, reader, runner
 from ledger.cli_group import Commands
 from ledger.cli_show import show_record, show_rows
+from ledger.command import AUDITORS, MONEY, OPERATORS
 from ledger.errors import Malformed
 from ledger.fields import Id, Text
 from ledger.notice_kinds import KINDS, STAFF_KINDS
@@ -37,6 +38,7 @@ def set_(ctx: click.Context, account: str, email: str, name: str, as_json: bool)
     address = contacts.Email().parse(email, "email")
     greeted = _NAME.parse(name, "name") if name else ""
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "contact set", MONEY)
         now = ledger.clock.now()
         kept = contacts.set_contact(ledger.store, _account(account), email=address, name=greeted, now=now)
         answer = contact_shown(kept, ledger.catalogue.zone)
@@ -50,6 +52,7 @@ def set_(ctx: click.Context, account: str, email: str, name: str, as_json: bool)
 def show_(ctx: click.Context, account: str, as_json: bool) -> None:
     """Ver el correo · show the address."""
     with ledger_of(ctx) as ledger:
+        reader(ctx, ledger, "contact show", MONEY | AUDITORS)
         answer = contact_shown(contacts.contact(ledger.store, _account(account)), ledger.catalogue.zone)
     show_record(answer, ctx.obj["lang"], as_json)
 
@@ -61,6 +64,7 @@ def show_(ctx: click.Context, account: str, as_json: bool) -> None:
 def forget(ctx: click.Context, account: str, as_json: bool) -> None:
     """Borrar el correo: no queda en ninguna parte · delete the address: it stays nowhere."""
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "contact forget", MONEY)
         count = contacts.forget_contact(ledger.store, _account(account))
     show_record({"account": account, "forgotten": count}, ctx.obj["lang"], as_json)
 
@@ -79,6 +83,7 @@ def add(ctx: click.Context, url: str, kinds: str, as_json: bool) -> None:
     """Agregar un destino: su secreto se muestra una sola vez · add one: its secret is shown only once."""
     address, wanted = contacts.Address().parse(url, "url"), _kinds(kinds)
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "webhook add", OPERATORS)
         kept = secret_file_of(ledger.store, ctx.obj["settings"].secrets_file)
         made, secret = contacts.add_endpoint(ledger.store, kept, url=address, kinds=wanted, now=ledger.clock.now())
         answer = _endpoint_shown(made, ledger.catalogue.zone)
@@ -91,6 +96,7 @@ def add(ctx: click.Context, url: str, kinds: str, as_json: bool) -> None:
 def list_(ctx: click.Context, as_json: bool) -> None:
     """Ver los destinos (sin su secreto) · list them (without their secret)."""
     with ledger_of(ctx) as ledger:
+        reader(ctx, ledger, "webhook list", OPERATORS | AUDITORS)
         rows = [_endpoint_shown(e, ledger.catalogue.zone) for e in contacts.endpoints(ledger.store)]
     if as_json:
         click.echo(json.dumps({"webhooks": rows}, ensure_ascii=False))
@@ -105,6 +111,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def stop(ctx: click.Context, id: str, as_json: bool) -> None:
     """Detener un destino: no recibe nada más · stop one: it gets nothing more."""
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "webhook stop", OPERATORS)
         stopped = contacts.stop_endpoint(ledger.store, id, ledger.clock.now())
         answer = _endpoint_shown(stopped, ledger.catalogue.zone)
     show_record(answer, ctx.obj["lang"], as_json)

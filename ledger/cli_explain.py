@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from ledger.apply import MAX_LINE
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of
 from ledger.cli_files import whole_file
 from ledger.commands import QUESTIONS
 from ledger.drawing import draw
@@ -40,7 +40,8 @@ def _explain_command() -> click.Command:
         lang = language(lang) if lang else ctx.obj["lang"]
         given = {"ticket": ticket, "at": at, "known_at": known_at}
         with ledger_of(ctx) as ledger:
-            told = ledger.ask("explain", {name: value for name, value in given.items() if value is not None})
+            known = {name: value for name, value in given.items() if value is not None}
+            told = ledger.ask("explain", known, caller=asker(ctx, ledger))
         if svg is not None:
             with whole_file(svg) as sink:
                 sink.write(draw(told, lang).encode())
@@ -74,7 +75,7 @@ def _verify_command() -> click.Command:
         if url and found["hash_is_its_own"] and not found["supposed"]:  # a supposition is no answer of the log
             ctx.obj["settings"] = replace(ctx.obj["settings"], database_url=url)
             with ledger_of(ctx) as ledger:
-                found |= compare(saved, _ask_again(ledger, saved))
+                found |= compare(saved, _ask_again(ctx, ledger, saved))
         found["ok"] = found["hash_is_its_own"] and found["words_are_its_own"] and found.get("same_today", True)
         click.echo(json.dumps(found, ensure_ascii=False) if as_json else "\n".join(_told(found, lang)))
         if not found["ok"]:
@@ -116,10 +117,10 @@ def verify(saved: Answer) -> Answer:
     return found
 
 
-def _ask_again(ledger: Any, saved: Answer) -> Answer | LedgerError:
+def _ask_again(ctx: click.Context, ledger: Any, saved: Answer) -> Answer | LedgerError:
     given = {name: saved[name] for name in ("ticket", "at", "known_at") if saved.get(name)}
     try:
-        answer: Answer = ledger.ask("explain", given)
+        answer: Answer = ledger.ask("explain", given, caller=asker(ctx, ledger))
     except LedgerError as error:
         return error
     return answer

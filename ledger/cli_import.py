@@ -15,11 +15,11 @@ from typing import Any
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of, runner
 from ledger.cli_files import check_place
 from ledger.cli_show import show_record, show_rows
+from ledger.command import MANAGERS
 from ledger.errors import Refused
-from ledger.fields import Name
 from ledger.imports import Import, Summary, load_mapping
 from ledger.imports.effects import KINDS
 from ledger.texts import text
@@ -35,13 +35,13 @@ Tick = Callable[[int], None]
 @click.command("import")
 @click.argument("file", type=_FILE)
 @click.option("--mapping", required=True, type=_FILE, help="TOML")
-@click.option("--by", default="operator", show_default=True, help="quién importa · who imports")
+@click.option("--by", help="quién importó, si lo registra un operador · who imported, where an operator records it")
 @click.option("--dry-run", is_flag=True, help="decir qué haría, sin escribir · tell what it would do, write nothing")
 @click.option("--rejects", type=_FILE, help="archivo de rechazos · rejects file")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def import_command(
-    ctx: click.Context, /, file: Path, mapping: Path, by: str, dry_run: bool, rejects: Path | None, as_json: bool
+    ctx: click.Context, /, file: Path, mapping: Path, by: str | None, dry_run: bool, rejects: Path | None, as_json: bool
 ) -> None:
     """Importar la historia de otro sistema; otra vez no duplica nada · import history; again doubles nothing."""
     lang = ctx.obj["lang"]
@@ -51,9 +51,10 @@ def import_command(
     for place in places:
         check_place(place, replaced=False)
     with ledger_of(ctx) as ledger:
+        me = runner(ctx, ledger, "import", MANAGERS, by)
         with _telling("import_reading", lang, file=file.name) as tick:
-            who = Name().parse(by, "by")
-            job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run, by=who, reading=tick)
+            said = {"by": me.by, "stated_by": me.stated_by}
+            job = Import(ledger, file, load_mapping(mapping), dry_run=dry_run, reading=tick, **said)
         with _telling("import_checking" if dry_run else "import_recording", lang, of=job.rows) as tick:
             summary = job.run(tick)
     if as_json:
@@ -69,7 +70,7 @@ def import_command(
 def imports_command(ctx: click.Context, as_json: bool) -> None:
     """Quién importó qué archivo, y cuándo · who imported which file, and when."""
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("imports", {})
+        answer = ledger.ask("imports", {}, caller=asker(ctx, ledger))
     lang = ctx.obj["lang"]
     if as_json:
         show_record(answer, lang, True)

@@ -7,10 +7,10 @@ import json
 import click
 
 from ledger import tokens
-from ledger.cli_context import ledger_of
+from ledger.cli_context import ledger_of, reader, runner
 from ledger.cli_group import Commands
 from ledger.cli_show import show_record, show_rows
-from ledger.commands import ROLES
+from ledger.command import AUDITORS, OPERATORS, ROLES
 from ledger.errors import NotFound
 from ledger.fields import Name
 from ledger.rules.instants import show
@@ -30,14 +30,14 @@ def token_group() -> None:
     show_default=True,
     help="hasta cuándo sirve: un lapso (90d) o una fecha · until when it is good: a span (90d) or a date",
 )
-@click.option("--by", default="operator", show_default=True, help="quién la crea · who makes it")
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
-def create(ctx: click.Context, role: str, name: str | None, expires: str, by: str, as_json: bool) -> None:
+def create(ctx: click.Context, role: str, name: str | None, expires: str, as_json: bool) -> None:
     """Crear una credencial: se muestra una sola vez · create a token: it is shown only once."""
-    owner, maker = Name().parse(name if name is not None else role, "name"), Name().parse(by, "by")
+    owner = Name().parse(name if name is not None else role, "name")
     now = tokens.machine_now()
     with ledger_of(ctx) as ledger:
+        maker = runner(ctx, ledger, "token create", OPERATORS).by
         zone = ledger.catalogue.zone
         ends = tokens.expiry(expires, now, zone)
         secret = tokens.create(ledger.store, role=role, name=owner, now=now, expires_at=ends, created_by=maker)
@@ -52,6 +52,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
     """Ver las credenciales (sin su secreto) · list the tokens (without their secret)."""
     now = tokens.machine_now()
     with ledger_of(ctx) as ledger:
+        reader(ctx, ledger, "token list", OPERATORS | AUDITORS)
         zone = ledger.catalogue.zone
         rows = [
             {
@@ -80,6 +81,7 @@ def list_(ctx: click.Context, as_json: bool) -> None:
 def revoke(ctx: click.Context, prefix: str, as_json: bool) -> None:
     """Anular una credencial por su prefijo · revoke a token by its prefix."""
     with ledger_of(ctx) as ledger:
+        runner(ctx, ledger, "token revoke", OPERATORS)
         count = ledger.store.revoke_token(prefix, tokens.machine_now())
     if not count:
         raise NotFound("unknown_token", prefix=prefix)

@@ -19,6 +19,7 @@ AGENTS = frozenset({"agent", "manager", "operator"})
 MONEY = frozenset({"finance", "manager", "operator"})
 CLERKS = AGENTS | MONEY
 MANAGERS = frozenset({"manager", "operator"})
+OPERATORS = frozenset({"operator"})
 
 
 class Only(NamedTuple):

@@ -10,6 +10,7 @@ from ledger.command import (
     KNOWN_AT,
     LEVEL,
     MONEY,
+    OPERATORS,
     PAY_BY,
     REFERENCE,
     TERM,
@@ -22,7 +23,6 @@ from ledger.command import (
 from ledger.fields import Amount, Choice, Date, Field, Flag, Month, Text, Uuid, Words
 from ledger.gateways.sandbox import OUTCOMES
 
-OPERATORS = frozenset({"operator"})
 PREVIEWED = ("purchase", "upgrade", "downgrade", "change_term", "cancel", "addon", "renewal")
 _CHARGE = need("charge", Text(100))
 _PAYMENT = need("payment", Text(100))

@@ -1,8 +1,8 @@
 """Who acts at the command line: whoever holds a token, kept in a file that only they can read.
 
 Without one it is the operator, as long as the ledger has no operator's token and the operating system says that its
-database is theirs: a fresh ledger is run by whoever made it. From the first operator's token on everybody shows theirs.
-An operator may record what others did; it stands as stated, with the operator's name beside it.
+database is theirs: a fresh ledger is run by whoever made it. As long as an operator's token is good, everybody shows
+theirs. An operator may record what others did; it stands as stated, with the operator's name beside it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from ledger import tokens
 from ledger.dating import Caller
 from ledger.errors import Refused
-from ledger.fields import Id
+from ledger.fields import Name
 from ledger.settings import Settings
 from ledger.store import Store
 
@@ -39,7 +39,7 @@ def who(store: Store, settings: Settings, source: str = CONSOLE) -> Caller:
 
 def acting(store: Store, settings: Settings, by: str | None, source: str = CONSOLE) -> Caller:
     """Return who acts where a command says `by`: an operator may state it of others, anybody of themselves."""
-    return stated(who(store, settings, source), {"by": Id().parse(by, "by")} if by is not None else {})
+    return stated(who(store, settings, source), {"by": Name().parse(by, "by")} if by is not None else {})
 
 
 def stated(me: Caller, said: Mapping[str, str]) -> Caller:

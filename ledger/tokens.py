@@ -12,7 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from ledger.application import Caller
-from ledger.errors import Malformed
+from ledger.errors import Malformed, Refused
+from ledger.rules import people
 from ledger.rules.durations import add_span, is_span, parse_span
 from ledger.rules.instants import from_iso, midnight, parse_date, to_iso
 from ledger.store import Store, Token
@@ -29,7 +30,11 @@ def create(store: Store, *, role: str, name: str, now: str, expires_at: str = ""
     """Keep a new token's hash and return its text: the only time it can be seen.
 
     `now` and `expires_at` are canonical instants; without the latter it has no end. `created_by` is who made it.
+    Refused for a name that looks like another one's: the two would be one person, who approves nothing of the other's.
     """
+    for known in store.tokens():
+        if known.name != name and people.same(known.name, name):
+            raise Refused("name_looks_alike", name=name, known=known.name)
     secret = _PREFIX + secrets.token_urlsafe(32)
     store.add_token(Token(digest(secret), secret[:11], role, name, now, "", expires_at, created_by))
     return secret
@@ -69,8 +74,12 @@ def state(token: Token, now: str) -> State:
 
 
 def has_operator(store: Store) -> bool:
-    """Whether an operator's token is good in this ledger: from then on everybody shows theirs at the command line."""
-    return any(token.role == "operator" and not token.revoked_at for token in store.tokens())
+    """Whether an operator's token is good in this ledger: as long as one is, everybody shows theirs.
+
+    One that has ended counts no more: with the last of them the ledger would have nobody to make another.
+    """
+    now = machine_now()
+    return any(token.role == "operator" and state(token, now) == "good" for token in store.tokens())
 
 
 def caller(store: Store, secret: str) -> Caller | None:

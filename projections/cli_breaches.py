@@ -17,7 +17,7 @@ from projections.exports import readable, with_totals, write_csv, write_xlsx
 Row = dict[str, Any]
 
 
-def counted(breaches: Breaches | None, tick: Callable[[int], None] | None) -> Iterator[Row] | None:
+def counted(breaches: Breaches | Sequence[Row] | None, tick: Callable[[int], None] | None) -> Iterator[Row] | None:
     """Return the breaches one by one, telling `tick` how many have been taken; None of none."""
     if breaches is None:
         return None
@@ -78,7 +78,7 @@ def _write_json(answer: Row, breaches: Iterable[Row] | None, sink: BinaryIO, *, 
 # --- screen ----------------------------------------------------------------------------------------------------------
 
 
-def show(answer: Row, breaches: Breaches | None, lang: str, *, dated: bool) -> None:
+def show(answer: Row, breaches: Breaches | Sequence[Row] | None, lang: str, *, dated: bool) -> None:
     """Print a report for people: when it is of, its rows and totals, then the breaches, each with why."""
     if dated:
         show_record({name: answer[name] for name in ("at", "known_at")}, lang, False)
@@ -87,7 +87,11 @@ def show(answer: Row, breaches: Breaches | None, lang: str, *, dated: bool) -> N
     if breaches is None:
         return
     click.echo(f"\n{label('breaches', lang)} ({text('times_of', lang, zone=answer['zone'])})")
-    if not breaches.explain or not len(breaches):
+    if isinstance(breaches, Breaches):
+        explained = breaches.explain
+    else:  # a role that may not see all of it may be told fewer
+        explained = all("explanation" in row for row in breaches)
+    if not explained or not len(breaches):
         show_rows([readable(row) for row in breaches], lang)
     else:
         for row in breaches:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of
 from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record, show_rows
 from ledger.errors import Malformed
@@ -50,7 +50,7 @@ def compare_command(
         raise Malformed("out", None, "remedy_missing")
     values = {name.rstrip("_"): value for name, value in given.items() if value is not None}
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("compare", values)
+        answer = ledger.ask("compare", values, caller=asker(ctx, ledger))
     if form == "table":
         _show(answer, lang)
         return

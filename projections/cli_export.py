@@ -8,10 +8,11 @@ from pathlib import Path
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import ledger_of, reader
 from ledger.cli_files import whole_file
 from ledger.cli_group import Commands
 from ledger.cli_show import show_record
+from ledger.command import AUDITORS, MANAGERS
 from ledger.fields import Date
 from projections.export import write_ocel, write_xes
 
@@ -31,12 +32,10 @@ def _add(name: str, write: Callable[..., dict[str, int]], about: str) -> None:
     def command(ctx: click.Context, file: Path, since: str | None, until: str | None, as_json: bool) -> None:
         first = Date().parse(since, "from") if since is not None else ""
         last = Date().parse(until, "to") if until is not None else ""
-        with (
-            ledger_of(ctx) as ledger,
-            whole_file(file) as sink,
-            TextIOWrapper(sink, encoding="utf-8", newline="\n") as text,
-        ):
-            counts = write(ledger, text, first, last)
+        with ledger_of(ctx) as ledger:
+            reader(ctx, ledger, f"export {name}", MANAGERS | AUDITORS)
+            with whole_file(file) as sink, TextIOWrapper(sink, encoding="utf-8", newline="\n") as text:
+                counts = write(ledger, text, first, last)
         show_record({"file": str(file), **counts}, ctx.obj["lang"], as_json)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of
 from ledger.cli_show import label, show_record, show_rows
 from ledger.rules.grants import LEVELS
 from ledger.texts import text
@@ -33,7 +33,8 @@ def queue_command(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
     """Casos abiertos por tiempo restante · open cases by the time left, counted in each one's calendar."""
     lang = ctx.obj["lang"]
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("queue", {name: value for name, value in given.items() if value is not None})
+        values = {name: value for name, value in given.items() if value is not None}
+        answer = ledger.ask("queue", values, caller=asker(ctx, ledger))
     if as_json:
         show_record(answer, lang, True)
         return

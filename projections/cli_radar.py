@@ -8,9 +8,10 @@ from typing import Any
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import ledger_of, reader
 from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record
+from ledger.commands import QUESTIONS
 from ledger.errors import Malformed
 from ledger.fields import Month
 from ledger.texts import text
@@ -35,11 +36,12 @@ def radar_command(
     if form == "xlsx" and out is None:
         raise Malformed("out", None, "remedy_missing")
     with ledger_of(ctx) as ledger:
+        me = reader(ctx, ledger, "radar", QUESTIONS["radar"].roles)
         if form in ("csv", "xlsx"):  # an answer shows the first of each kind, a file has all
             asked = None if month is None else Month().parse(month, "month")
             answer = told(ledger, asked, ledger.clock.now(), None)
         else:
-            answer = ledger.ask("radar", {} if month is None else {"month": month})
+            answer = ledger.ask("radar", {} if month is None else {"month": month}, caller=me)
     if form == "table":
         show_record({**answer, "note": text("radar_note", lang), "answers": _shares(answer)}, lang, False)
         return

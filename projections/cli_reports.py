@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of, reader
 from ledger.cli_files import FORMATS, format_of, sink_of
 from ledger.cli_show import label, show_record, show_rows
+from ledger.command import AUDITORS, MANAGERS
 from ledger.commands_sla import REPORT_BY
 from ledger.errors import Malformed
 from ledger.fields import Instant, Month, Text
@@ -77,7 +78,7 @@ def report(
     if own:
         values["breaches"] = True
     with ledger_of(ctx) as ledger:
-        answer, breaches = asked(ledger, values)
+        answer, breaches = asked(ledger, values, asker(ctx, ledger))
         if breaches_out is not None and breaches is not None:
             with long_work("work_report", len(breaches)) as tick, sink_of(breaches_out) as sink:
                 write({}, None, counted(breaches, tick), own, sink, lang, bom=bom)
@@ -140,7 +141,8 @@ def publish(
 def published(ctx: click.Context, /, as_json: bool, **given: Any) -> None:
     """Lo publicado junto a lo que se sabe hoy, y las diferencias · published beside known now, and why it differs."""
     with ledger_of(ctx) as ledger:
-        answer = ledger.ask("published", {name: value for name, value in given.items() if value is not None})
+        values = {name: value for name, value in given.items() if value is not None}
+        answer = ledger.ask("published", values, caller=asker(ctx, ledger))
     lang = ctx.obj["lang"]
     if as_json:
         show_record(answer, lang, True)
@@ -174,6 +176,7 @@ def _shown_before(report: dict[str, Any]) -> dict[str, Any]:
 def monthly_command(ctx: click.Context, /, account: str, month: str, lang: str | None, out: Path | None) -> None:
     """Informe mensual para un cliente, en HTML que se imprime bien · a customer's monthly report as printable HTML."""
     with ledger_of(ctx) as ledger:
+        reader(ctx, ledger, "sla monthly", MANAGERS | AUDITORS)
         page = monthly(ledger, account, Month().parse(month, "month"), language(lang) if lang else "")
     with sink_of(out) as sink:
         sink.write(page.encode())

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from ledger.application import Ledger
-from ledger.cli_context import ledger_of
+from ledger.cli_context import asker, ledger_of
 from ledger.cli_files import whole_file
 from ledger.cli_show import label, show_rows
 from ledger.commands_whatif import MOST_FLIPS
@@ -70,7 +70,7 @@ def what_if(ctx: click.Context, /, chart: Path | None, as_json: bool, **given: A
     lang = ctx.obj["lang"]
     values = _values(given, chart is not None)
     with ledger_of(ctx) as ledger:
-        found = ledger.ask("what_if", values)
+        found = ledger.ask("what_if", values, caller=asker(ctx, ledger))
         if chart is not None:
             present = _present(ledger)
             rows = [Row(one["scenario"], one["curves"], present | _limits(one)) for one in found["scenarios"]]

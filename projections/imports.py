@@ -20,6 +20,7 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> dict[st
             {
                 "at": show(batch.occurred_at, zone),
                 "by": batch.by,
+                "stated_by": batch.stated_by or None,
                 "source": batch.source,
                 "file": batch.file,
                 "rows": batch.rows,

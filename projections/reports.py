@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ledger.application import Ledger
+from ledger.application import Caller, Ledger
+from ledger.command import AUDITORS, MANAGERS
 from ledger.commands import QUESTIONS
 from ledger.errors import Unavailable
 from ledger.fields import parse_fields
@@ -15,6 +16,7 @@ from projections.breaches import LATE, Breaches
 from projections.compliance import Cells, Row, Scope, Tally, read_cells, rows_of, totals, verdict_sql, without_times
 from projections.projector import Projector, projector_of
 
+WHOLE_REPORT = MANAGERS | AUDITORS
 DEFAULT_BY = ["level", "priority"]
 _TRIES = 5
 _MODEL = "tickets"
@@ -26,8 +28,16 @@ def answer(ledger: Ledger, values: dict[str, Any], at: str, now: str) -> Row:
     return found if breaches is None else {**found, "breaches": list(breaches)}
 
 
-def asked(ledger: Ledger, given: Mapping[str, Any]) -> tuple[Row, Breaches | None]:
-    """Return what `ledger.ask("report", given)` answers, its breaches apart and still to be worked out."""
+def asked(
+    ledger: Ledger, given: Mapping[str, Any], caller: Caller | None = None
+) -> tuple[Row, Breaches | list[Row] | None]:
+    """Return what `ledger.ask("report", given)` answers, its breaches apart and still to be worked out.
+
+    A caller who may not see all of it gets what they may, the breaches worked out already.
+    """
+    if caller is not None and caller.role not in WHOLE_REPORT:
+        found = ledger.ask("report", given, caller=caller)
+        return found, found.pop("breaches", None)
     values = parse_fields(given, QUESTIONS["report"].fields)
     now = ledger.clock.now()
     return prepared(ledger, values, values.get("at") or values.get("known_at") or now, now)

@@ -57,13 +57,14 @@ class Summary:
 
 @dataclass(frozen=True)
 class Batch:
-    """One run of an import: who recorded which file, by which mapping."""
+    """One run of an import: who recorded which file, by which mapping; `stated_by`: the operator who states it."""
 
     source: str
     mapping: Mapping
     file: str
     digest: str
     by: str
+    stated_by: str = ""
 
     def row(self, now: str, rows: int, rejected: int) -> Recorded:
         """Return the row of the log that says so, behind those of earlier runs of the same file."""
@@ -71,6 +72,7 @@ class Batch:
             customer_no="",
             occurred_at=now,
             by=self.by,
+            stated_by=self.stated_by,
             source=self.source,
             mapping=self.mapping.name,
             mapping_digest=hashlib.sha256(msgspec.json.encode(self.mapping, order="sorted")).hexdigest(),

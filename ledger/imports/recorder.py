@@ -43,12 +43,14 @@ class Import:
         *,
         dry_run: bool = False,
         by: str = "operator",
+        stated_by: str = "",
         reading: Progress | None = None,
     ) -> None:
         """Refused for a file that cannot be read, NotFound where the catalogue has no price to enrol with.
 
         Refused too where the format of times seems to take day and month for each other, unless the mapping is sure.
-        `reading` is called with the number of rows read.
+        `by` runs it; `stated_by` is the operator who says so of another. `reading` is called with the number of rows
+        read.
         """
         now = ledger.clock.now()
         contents = read(path, mapping, now, reading)
@@ -61,7 +63,7 @@ class Import:
         summary.zone, summary.doubt = mapping.zone, None if mapping.times.sure else doubt
         summary.effects = list(effects(contents, mapping, ledger.policy(), now, _known(ledger, contents)))
         desk = Desk(ledger, mapping, source)
-        batch = Batch(source, mapping, path.name, contents.digest, by)
+        batch = Batch(source, mapping, path.name, contents.digest, by, stated_by)
         self._recorder = _Recorder(desk, contents, summary, None if dry_run else batch)
 
     def run(self, progress: Progress | None = None) -> Summary:
