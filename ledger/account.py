@@ -199,14 +199,27 @@ class Accounts:
         with self._stripes[hash(number) % _STRIPES]:
             with self._lock:
                 account = self._kept.pop(number, None)
-            account = account or Account(number, self._prices)
+            account = self._as_logged(account or Account(number, self._prices))
             try:
-                account.read(self._store.rows_of_stream(account.stream, account.version))
                 yield account
             finally:
                 # What was folded but not saved must not be seen by anyone: such an account is dropped.
                 if account.exists and not account.unsaved:
                     self._keep(account)
+
+    def _as_logged(self, account: Account) -> Account:
+        """Return the account with all that the log has of it; made anew where the log no longer has what it stands on.
+
+        An older log may be put in the place of the one that was read, while this process runs.
+        """
+        if account.exists:
+            rows = self._store.rows_of_stream(account.stream, account.version - 1)
+            if rows and decode_all(rows[:1]) == account.facts[-1:]:
+                account.read(rows[1:])
+                return account
+            account = Account(account.number, self._prices)
+        account.read(self._store.rows_of_stream(account.stream, account.version))
+        return account
 
     @contextmanager
     def existing(self, number: str) -> Iterator[Account]:

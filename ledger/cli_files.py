@@ -79,7 +79,7 @@ def _own_files() -> set[Path]:
     settings: Settings | None = (context.obj or {}).get("settings") if context is not None else None
     if settings is None:
         return set()
-    own = [file for file in (settings.catalogue, settings.secrets_file) if file is not None]
+    own = [file for file in (settings.catalogue, settings.secrets_file, settings.token_file) if file is not None]
     if settings.database_url.startswith("sqlite:///"):
         own += ledger_files(Path(settings.database_url.removeprefix("sqlite:///")))
     return {file.resolve() for file in own}

@@ -16,7 +16,7 @@ from typing import Any
 
 from ledger.card_numbers import card_number
 from ledger.errors import Malformed
-from ledger.rules.instants import parse_date, parse_instant, to_iso, zone
+from ledger.rules.instants import FIRST_YEAR, LAST_YEAR, parse_date, parse_instant, to_iso, zone
 from ledger.rules.money import CURRENCIES, parse_amount
 
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
@@ -28,7 +28,8 @@ _ID = re.compile(rf"[^\s/\\?#%{_CONTROLS}](?:[^/\\?#%{_CONTROLS}]{{0,62}}[^\s/\\
 _NEW = r"""[!"$&'()*+,\-.0-9:;<=>@A-Z\[\]^_`a-z{|}~À-ÖØ-öø-İĴ-ķĹ-ľŁ-ňŊ-ž]"""
 _NEW_ID = re.compile(f"(?!\\.+$){_NEW}(?:(?:{_NEW}| (?! )){{0,62}}{_NEW})?")
 # FIRST_YEAR to LAST_YEAR of ledger.rules.instants, with what follows there, as patterns.
-_DAY = "(?:(?:19|[2-8][0-9]|9[0-7])[0-9]{2}|98[0-8][0-9]|989[0-8])-[0-9]{2}-[0-9]{2}"
+_YEAR = "(?:(?:19|[2-8][0-9]|9[0-7])[0-9]{2}|98[0-8][0-9]|989[0-8])"
+_DAY = _YEAR + "-[0-9]{2}-[0-9]{2}"
 _TIME = r"[Tt ](?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 _ALIKE = ("LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC", "LISU")
 
@@ -234,10 +235,12 @@ class Month(Kind):
     def parse(self, value: Any, field: str) -> str:
         if not isinstance(value, str) or _MONTH.fullmatch(value) is None:
             raise Malformed(field, value, "remedy_month")
+        if not FIRST_YEAR <= int(value[:4]) <= LAST_YEAR:
+            raise Malformed(field, value, "remedy_years", first=FIRST_YEAR, last=LAST_YEAR)
         return value
 
     def schema(self) -> dict[str, Any]:
-        return {"type": "string", "pattern": "^[0-9]{4}-(0[1-9]|1[0-2])$", "examples": ["2026-03"]}
+        return {"type": "string", "pattern": f"^{_YEAR}-(0[1-9]|1[0-2])$", "examples": ["2026-03"]}
 
 
 class Uuid(Kind):

@@ -88,7 +88,10 @@ def test_every_command_writes_whole_files_and_names_the_one_it_cannot(
     assert list(tmp_path.glob("*.part")) == []
 
 
-OURS = ("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.read", "ledger.db.read-wal", "by-another-name.csv")
+OURS = (
+    *("ledger.db", "ledger.db-wal", "ledger.db-shm", "ledger.db.read", "ledger.db.read-wal", "by-another-name.csv"),
+    *("ledger.db.clock.lock", ".config/supportledger/token"),
+)
 WRITERS: dict[str, tuple[str, ...]] = {
     "sla report --format csv --out": (),
     "sla radar --format csv --out": (),
@@ -99,7 +102,14 @@ WRITERS: dict[str, tuple[str, ...]] = {
 
 
 @pytest.mark.parametrize("words", list(WRITERS))
-def test_no_command_writes_over_the_ledgers_own_files_or_another_database(words: str, tmp_path: Path) -> None:
+def test_no_command_writes_over_the_ledgers_own_files_or_another_database(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+    for kept in ("ledger.db.clock.lock", ".config/supportledger/token"):
+        (tmp_path / kept).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / kept).touch(0o600)
     desk = Desk(f"sqlite:///{tmp_path / 'ledger.db'}")
     desk.at("2026-05-01 10:00").sell(PANADERIA)
     url = desk.ledger.store.url

@@ -11,6 +11,7 @@ import pytest
 from eventsourcing.persistence import StoredEvent
 
 from ledger import sweeping
+from ledger.errors import NotFound
 from ledger.store import Recorded
 from tests.desks import HEAD, MINI, bring_in, rows
 from tests.given import PANADERIA, Desk
@@ -119,3 +120,36 @@ def test_only_one_module_vouches_for_rows_of_accounts() -> None:
         if vouch.search(path.read_text("utf-8"))
     }
     assert found == {"ledger/recording.py", "ledger/store/base.py"}
+
+
+# --- a log that is put in the place of another while it is used ------------------------------------------------------
+
+
+def cut_off(desk: Desk, position: int) -> None:
+    """Let the log be an older copy of itself, as after a restore under a running process."""
+    desk.ledger.store.execute("DELETE FROM ledger_events WHERE position > ?", [position])
+
+
+def test_an_account_stands_on_what_the_log_has_not_on_what_it_had(desk: Desk) -> None:
+    desk.at("2026-03-02 10:00").sell(paid=2)
+    position = desk.ledger.store.last_position()
+    desk.addon().sell("C-200")
+    cut_off(desk, position)
+    answer = desk.ask("billing", account=PANADERIA)
+    assert [charge["id"] for charge in answer["charges"]] == ["C-100-S1-p"]
+    for ask in (lambda: desk.ask("balance", account="C-200"), lambda: desk.addon("C-200")):
+        with pytest.raises(NotFound, match="unknown_account"):
+            ask()
+    desk.addon()
+    assert desk.ledger.store.last_position() > position
+
+
+def test_an_account_whose_rows_were_written_otherwise_is_read_anew(desk: Desk) -> None:
+    desk.at("2026-03-02 10:00").sell(paid=2)
+    position = desk.ledger.store.last_position()
+    desk.do("courtesy.grant", account=PANADERIA, level="basic", units=1, reason="x")
+    cut_off(desk, position)
+    other = Desk(desk.ledger.store.url)
+    other.at("2026-03-02 10:00").do("courtesy.grant", account=PANADERIA, level="basic", units=3, reason="x")
+    other.close()
+    assert desk.balance(PANADERIA)["remaining"] == 8

@@ -5,6 +5,7 @@ A lock is released by the system when its holder dies.
 
 from __future__ import annotations
 
+import glob
 import os
 import stat
 import sys
@@ -24,7 +25,9 @@ def belonging(path: Path) -> list[Path]:
 
 def ledger_files(path: Path) -> list[Path]:
     """Return the names of all files of the ledger whose database is `path`: its read models' too."""
-    return [*belonging(path), *belonging(path.with_name(f"{path.name}.read")), secrets_beside(path)]
+    own = [*belonging(path), *belonging(path.with_name(f"{path.name}.read")), secrets_beside(path)]
+    # What held locks are kept on: with another file in its place, two would hold the same one.
+    return [*own, *sorted(path.parent.glob(f"{glob.escape(path.name)}.*lock"))]
 
 
 def secrets_beside(path: Path) -> Path:
