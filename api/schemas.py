@@ -110,14 +110,15 @@ class StrictParser(FlaskParser):
         found: list[Malformed] = []
         if any("approver" in fields for fields in error.normalized_messages().values()):  # type: ignore[no-untyped-call]
             raise Refused("approver_not_taken")
-        for fields in error.normalized_messages().values():  # type: ignore[no-untyped-call]
+        for where, fields in error.normalized_messages().items():  # type: ignore[no-untyped-call]
+            sent = self._raw_load_json(req) if where == "json" else req.args
             for name, reasons in fields.items():
                 known = [reason for reason in reasons if isinstance(reason, Malformed)]
-                found += known or [_missing_or_unknown(str(name), schema, req.args.get(name))]
+                found += known or [_missing_or_unknown(str(name), schema, sent.get(name))]
         raise Unacceptable(found)
 
 
-def _missing_or_unknown(name: str, schema: ma.Schema, value: str | None) -> Malformed:
+def _missing_or_unknown(name: str, schema: ma.Schema, value: Any) -> Malformed:
     if name in schema.fields:
         return Malformed(name, None, "remedy_missing")
     return unknown(name, value, schema.fields)

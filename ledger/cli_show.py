@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from ledger.rules.money import pretty
-from ledger.texts import PEOPLE, as_read, table, text
+from ledger.texts import LANGUAGES, PEOPLE, as_read, table, text
 
 _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -122,6 +122,8 @@ def _cell(value: Any, lang: str, name: str = "", currency: str = "") -> str:
     if isinstance(value, bool):
         return text("word_yes" if value else "word_no", lang)
     if isinstance(value, dict):
+        if value.keys() == set(LANGUAGES):  # the same in each language
+            return str(value[lang])
         own = str(value.get("currency") or currency)
         return ", ".join(f"{label(k, lang)} {_cell(v, lang, k, own)}" for k, v in value.items())
     if _is_table(value):  # in a cell: the values tell what they are

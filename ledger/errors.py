@@ -13,7 +13,7 @@ from ledger.card_numbers import masked, masked_start
 from ledger.texts import table, text
 
 # Facts whose values are words of ours: people read them in their language, programs in `facts`.
-_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role"}
+_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role", "needed", "addon"}
 _INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{6})Z", re.ASCII)
 
 

@@ -80,15 +80,15 @@ def _rule(told: rules.Explanation, terms: Terms, known_at: str) -> Answer:
         "limit_us": governing.limit_us if governing else None,
         "calendar": governing.calendar if governing else None,
         "calendar_zone": terms.calendar(governing.calendar).zone if governing else None,
-        **_stated(clock),
+        **_stated(clock, governing.limit_us if governing else 0),
     }
 
 
-def _stated(clock: Clock) -> Answer:
+def _stated(clock: Clock, limit_us: int) -> Answer:
     """Return another system's word for the priority whose own limit governs an imported case; nothing elsewhere."""
     facts = (move.fact for move in reversed(clock.moves) if move.after == clock.due_at)
     fact = next((x for x in facts if isinstance(x, f.TicketOpened | f.TicketPrioritised)), None)
-    return {"stated": fact.stated} if fact is not None and fact.stated else {}
+    return {"stated": fact.stated} if fact is not None and fact.stated and fact.limit_us == limit_us else {}
 
 
 def _verdict(told: rules.Explanation, terms: Terms, stamps: Stamps) -> Answer:

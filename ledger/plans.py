@@ -255,6 +255,8 @@ def cancel_plan(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue
             raise Refused("not_a_boundary", ends=v["ends"], next_end=ends.isoformat())
         ends, _undoes = _after_renewal(whole, current, ends)  # typed after it was paid: it never begins, unless used
     else:
+        if current.ends_on == v.get("ends", sub.next_renewal().isoformat()):  # before any deadline is looked at
+            raise Refused("already_cancelled", ends_on=current.ends_on)
         ends, overridden = _end_asked(sub, v, asked)
         if midnight(ends, then.zone) <= asked.now:  # typed after the renewal had run
             ends, undoes = _after_renewal(whole, current, ends)

@@ -33,6 +33,7 @@ COLUMNS = (
     *("agrees", "due_at", "their_due_at", "responded_at", "their_responded_at", "why", "why_calendar"),
 )
 _PAGE = 500
+_OTHER_DUE = ("pauses", "policy_limit", "opening_limit", "last_limit")  # with "calendar"
 _MINUTE_US = 60_000_000
 
 
@@ -172,12 +173,14 @@ def _why(both: _Both, judged: str, policy: Catalogue) -> Iterator[tuple[str, str
         yield "they_exclude", ""
     if judged not in ("met", "breached") or not clock.due_at:
         return
+    same_due = both.theirs.due_at == clock.due_at  # what supposes another one is no cause then: they tell ours
     for cause, made in _TRIED.items():
-        if made(both, judged):
+        if not (same_due and cause in _OTHER_DUE) and made(both, judged):
             yield cause, ""
-    yield from _calendars(both, judged, policy)
+    if not same_due:
+        yield from _calendars(both, judged, policy)
     for cause, made in _TRIED_LAST.items():
-        if made(both, judged):
+        if not (same_due and cause in _OTHER_DUE) and made(both, judged):
             yield cause, ""
 
 

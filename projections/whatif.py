@@ -14,9 +14,10 @@ from typing import Any
 
 from ledger.application import Ledger
 from ledger.errors import Malformed
-from ledger.rules.instants import show
+from ledger.rules.instants import from_iso, show
 from ledger.rules.sla import Clock
 from ledger.rules.subscriptions import FAR
+from ledger.rules.whatif import stated_limits
 from ledger.scenarios import CELLS, UNNAMED, Cell, Scenario, show_limit
 from projections.whatif_cases import Group, Moved, Scope, read, verdict
 from projections.whatif_count import Counts, Outcome, counts_before, evaluate, judged
@@ -142,17 +143,23 @@ def _plain_flip(group: Group, row: Sequence[Any], own: Terms, new: Terms, before
         "ticket": row[1],
         "started_at": show(row[6], zone),
         "responded_at": show(row[8], zone) if row[8] else None,
-        "before": _side(cell, own, row[7], verdict(tuple(row), before), zone),
+        "before": _side(cell, own._replace(limit_us=_promised_us(own, row)), row[7], verdict(tuple(row), before), zone),
         "after": _side(cell, new, new.due(row[6], []), verdict(tuple(row), not before), zone),
     }
 
 
+def _promised_us(own: Terms, row: Sequence[Any]) -> int:
+    """Return the limit that a plain case was promised: also where another system stated one, which no row tells."""
+    return own.calendar.elapsed_us(from_iso(row[6]), from_iso(row[7]))
+
+
 def _moved_flip(moved: Moved, clock: Clock, policy: Policy, scope: Scope) -> Answer:
     zone: str = policy.catalogue.zone
-    sides = []
+    sides, own, as_it_is = [], stated_limits(moved.facts), Policy(Scenario(), policy.catalogue)
     for one, present in ((moved.clock, True), (clock, False)):
         cell = (one.verdict_level or one.first_limit[0], one.verdict_priority or one.first_limit[1])
-        terms = (policy.own if present else policy.terms)(moved.policy, *cell, moved.day)
+        stated = own.get((one.moves[-1].at, cell[1]), 0) if one.moves else 0
+        terms = (as_it_is if present else policy).terms(moved.policy, *cell, moved.day, stated)
         sides.append(_side(cell, terms, one.due_at, judged(one, scope), zone))
     return {
         "ticket": moved.ticket,

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from ledger import facts as f
 from ledger import patience
 from ledger.rules.sla import Clock, Promise
-from ledger.rules.whatif import pauses
+from ledger.rules.whatif import pauses, stated_limits
 from ledger.scenarios import CELLS, Cell
 from projections.whatif_cases import Cases, Group, Moved, Scope, verdict
 from projections.whatif_policy import Policy, Terms
@@ -69,7 +69,9 @@ def evaluate(cases: Cases, policy: Policy, scope: Scope) -> Outcome:
 def _plain(group: Group, outcome: Outcome, now: str) -> None:
     own, new = terms_of(group, outcome.policy)
     flips: list[int] = []
-    if (new.limit_us, new.calendar) != (own.limit_us, own.calendar):
+    # A limit that is named also stands in the place of one that another system stated, which no row tells.
+    named = (group.level, group.priority) in outcome.policy.scenario.limits
+    if named or (new.limit_us, new.calendar) != (own.limit_us, own.calendar):
         pairs = zip(group.elapsed(new.calendar), group.in_time, strict=True)
         flips = [i for i, (elapsed, before) in enumerate(pairs) if (elapsed < new.limit_us) != before]
     change = Tally(group.before)
@@ -97,8 +99,13 @@ def clock_under(moved: Moved, policy: Policy) -> Clock:
     """Return a case folded under a policy."""
 
     def of(facts: Sequence[f.TicketFact]) -> Promise:
-        waits = pauses(facts) if policy.scenario.pause else []
-        return lambda level, priority, start: policy.terms(moved.policy, level, priority, moved.day).due(start, waits)
+        waits, own = pauses(facts) if policy.scenario.pause else [], stated_limits(facts)
+
+        def promise(level: str, priority: str, start: str) -> str:
+            stated = own.get((start, priority), 0)
+            return policy.terms(moved.policy, level, priority, moved.day, stated).due(start, waits)
+
+        return promise
 
     return moved.under(of)
 

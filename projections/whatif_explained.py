@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ledger.application import Ledger
@@ -11,6 +11,7 @@ from ledger.explaining import Under, explanation
 from ledger.rules import sla
 from ledger.rules.calendars import Calendar
 from ledger.rules.subscriptions import FAR
+from ledger.rules.whatif import stated_limits
 from ledger.ticket import Ticket
 from projections.whatif_cases import policy_of
 from projections.whatif_policy import Policy
@@ -21,12 +22,13 @@ Answer = dict[str, Any]
 class _Supposed:
     """A scenario's terms for one case, as the rules ask for them."""
 
-    def __init__(self, policy: Policy, version: str, day: str) -> None:
-        self._policy, self._version, self._day = policy, version, day
+    def __init__(self, policy: Policy, version: str, day: str, stated: Mapping[tuple[str, str], int]) -> None:
+        self._policy, self._version, self._day, self._stated = policy, version, day, stated
 
-    def target(self, level: str, priority: str) -> tuple[int, str]:
+    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:
         """Return the limit in microseconds and the calendar's name that the scenario has for a level and priority."""
-        found = self._policy.terms(self._version, level, priority, self._day)
+        stated = self._stated.get((start, priority), 0)
+        found = self._policy.terms(self._version, level, priority, self._day, stated)
         return found.limit_us, found.name
 
     def calendar(self, reference: str) -> Calendar:
@@ -53,4 +55,4 @@ def under(case: Ticket, catalogue: Catalogue, policy: Policy, at: str = FAR) -> 
     assert clock is not None  # it has an opening
     version, day = policy_of(clock, catalogue)
     told = {"scenario": policy.scenario.name, **policy.changes()}
-    return Under(_Supposed(policy, version, day), policy.scenario.pause, told)
+    return Under(_Supposed(policy, version, day, stated_limits(case.facts)), policy.scenario.pause, told)

@@ -72,12 +72,18 @@ class Policy:
         name = calendar or target.calendar
         return Terms(target.limit_us, self.catalogue.calendar(name), name)
 
-    def terms(self, policy: str, level: str, priority: str, day: str) -> Terms:
-        """Return what this scenario promises in the place of `own`."""
+    def terms(self, policy: str, level: str, priority: str, day: str, stated: int = 0) -> Terms:
+        """Return what this scenario promises in the place of `own`.
+
+        `stated` is the limit (microseconds) that another system's priority had of its own, 0 for none: it stands
+        unless the scenario names a limit for that level and priority, or has them counted in another calendar.
+        """
         key = (policy, level, priority, day)
         found = self._terms.get(key)
         if found is None:
             found = self._terms[key] = self.instead(self.own(*key), level, priority)
+        if stated and (level, priority) not in self.scenario.limits and found.calendar == self.own(*key).calendar:
+            return found._replace(limit_us=stated)
         return found
 
     def instead(self, own: Terms, level: str, priority: str) -> Terms:

@@ -69,7 +69,26 @@ def test_a_balance_for_people_speaks_spanish_first(cli: Cli) -> None:
 def test_coverage_for_people_says_why_in_words(cli: Cli) -> None:
     sold_and_paid(cli)
     assert "Cubierto: consume un ticket." in cli("coverage", "C-1", "--request", "general", lang="es_GT").stdout
-    assert "included from plan advanced on" in cli("coverage", "C-1", "--request", "training").stdout
+    assert "included from plan Advanced on" in cli("coverage", "C-1", "--request", "training").stdout
+
+
+def test_people_read_their_own_language_alone_of_a_request_and_of_a_role(cli: Cli) -> None:
+    sold_and_paid(cli)
+    late = ("apply", "-")
+    lines = [
+        {"do": "ticket.open", "account": "C-1", "ticket": "T-1", "request": "general", "priority": "low"},
+        {"do": "ticket.exclude", "ticket": "T-1", "reason": "corte", "role": "agent", "by": "ana"},
+        {"do": "courtesy.grant", "account": "C-1", "level": "basic", "units": 1, "role": "agent", "by": "ana"},
+    ]
+    told = cli(*late, lang="es_GT", stdin="".join(f"{json.dumps(line)}\n" for line in lines)).stdout.splitlines()
+    assert json.loads(told[1])["pending"] == "R-1"
+    assert json.loads(told[2])["message"].endswith("pueden: gerente, operador.")
+    assert json.loads(told[2])["roles"] == "manager, operator"
+    spanish, english = (cli("approval", "list", lang=lang).stdout for lang in ("es_GT", "en"))
+    assert "Excluir el ticket T-1" in spanish
+    assert "Exclude" not in spanish
+    assert "Exclude ticket T-1" in english
+    assert "Excluir" not in english
 
 
 def test_history_for_people_is_in_words_with_money_as_in_guatemala(cli: Cli) -> None:

@@ -168,12 +168,12 @@ def test_every_request_of_the_commands_is_in_the_table() -> None:
         (nothing, "terminal", {"en": "sales adviser", "es_GT": "asesor de ventas"}),
         (past_due, "general", {"en": "charge C-100-S1-r1 is past due (250.00 GTQ)", "es_GT": "cargo C-100-S1-r1"}),
         (nothing, "general", {"en": "A plan must be bought", "es_GT": "Debe contratarse un plan"}),
-        (basic, "training", {"en": "from plan advanced on", "es_GT": "el plan advanced o superior"}),
-        (used_up, "general", {"en": "basic would help: 5 tickets for 250.00 GTQ", "es_GT": "5 tickets por 250.00 GTQ"}),
+        (basic, "training", {"en": "from plan Advanced on", "es_GT": "el plan Avanzado o superior"}),
+        (used_up, "general", {"en": "Basic would help: 5 tickets for 250.00 GTQ", "es_GT": "5 tickets por 250.00 GTQ"}),
         (
             advanced_used_up,
             "training",
-            {"en": "advanced would help: 12 tickets for 600.00 GTQ", "es_GT": "adicional advanced"},
+            {"en": "Advanced would help: 12 tickets for 600.00 GTQ", "es_GT": "adicional Avanzado"},
         ),
     ],
 )

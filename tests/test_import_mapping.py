@@ -151,6 +151,23 @@ def test_a_priority_beyond_three_has_a_limit_of_its_own(ledger: Ledger, bring: B
     assert ticket(ledger, "E")["due_at"][11:16] == "10:30"
 
 
+def test_a_limit_of_its_own_stands_in_a_what_if_until_another_is_named(ledger: Ledger, bring: Bring) -> None:
+    own = mini(('3 = "high"', '3 = "high"\n4 = { priority = "high", limit = "1m" }'))
+    bring(*rows("new/4", "memo/4", "answer/4"), *rows("new/3", "memo/4", "memo/4", "answer/4", case="D"), mapping=own)
+    assert [ticket(ledger, number)["verdict"] for number in "CD"] == ["breached", "breached"]
+    for when in ({}, {"at": "2026-06-01T00:00:00Z"}):  # from the rows of the read model, and folded from the log
+        for same in ({"limits": {"basic/low": "8h"}}, {"calendars": {"basic/high": "24x7"}}, {"pause": "waiting"}):
+            assert ledger.ask("what_if", {**same, **when})["scenarios"][0]["flips_total"] == 0, (same, when)
+        named = ledger.ask("what_if", {"limits": {"basic/high": "2h"}, "explain": True, **when})["scenarios"][0]
+        found = {flip["ticket"]: (flip["before"], flip["after"], flip["explained"]) for flip in named["flips"]}
+        assert sorted(found) == ["C", "D"], when
+        for before, after, explained in found.values():
+            assert (before["limit"], after["limit"]) == ("1m", "2h"), when
+            assert [explained[side]["due_at"] for side in ("before", "after")] == [before["due_at"], after["due_at"]]
+            assert [explained[side].get("stated") for side in ("before", "after")] == ["4", None]
+            assert explained["after"]["reproduced"], when
+
+
 def test_rows_of_one_instant_follow_their_sequence(ledger: Ledger, bring: Bring) -> None:
     """Low then high in the same minute is a raise; the other way round it is a lowering."""
     sequence = mini(('activity = "what"', 'activity = "what"\nsequence = "n"'))
@@ -209,6 +226,20 @@ def test_their_verdicts_are_kept_and_compared(ledger: Ledger, bring: Bring, tmp_
     for name in ("c.xlsx", "c.csv", "c.json"):
         assert program(sqlite_url, "sla", "compare", "--out", tmp_path / name).returncode == 0
         assert (tmp_path / name).stat().st_size > 100
+
+
+def test_where_their_due_time_is_ours_no_other_limit_calendar_or_pause_is_why(ledger: Ledger, bring: Bring) -> None:
+    made = mini(('3 = "high"', '3 = "high"\n4 = { priority = "high", limit = "30m" }'), bottom=THEIRS)
+    late = ["02.03.2026 18:00|new|B|4", "02.03.2026 18:05|ask|B|4", "02.03.2026 18:20|back|B|4"]
+    late.append("02.03.2026 18:30|answer|B|4")  # after hours, at the limit itself: each of them alone would have met it
+    for case, due in (("C", ""), ("D", "02.03.2026 18:30")):
+        lines = [f"{case}|Ixchel|eva|{line}|ok|{due}" for line in late]
+        assert not bring(*lines, mapping=made, head=f"{HEAD}|sla|until").rejected
+    told_ = {row["ticket"]: row["why"] for row in ledger.ask("compare", {})["tickets"]}
+    assert told_ == {
+        "C": ["same_limit", "pauses", "policy_limit", "calendar", "any_answer"],
+        "D": ["same_limit", "any_answer"],
+    }
 
 
 def test_a_verdict_of_theirs_that_changes_is_the_last_one_said(ledger: Ledger, bring: Bring) -> None:

@@ -302,6 +302,12 @@ def test_a_currency_without_a_price_is_refused_before_anything_is_written(
     ledger.close()
 
 
+def test_a_mistake_above_the_tables_is_told_in_spanish_too() -> None:
+    wrong = MappingError("m.toml", "top level", "mapping_unknown", name="surprise")
+    assert "en la parte de arriba, antes de las tablas" in wrong.message("es_GT")
+    assert "its top level" in wrong.message("en")
+
+
 @pytest.mark.parametrize(
     ("change", "entry"),
     [

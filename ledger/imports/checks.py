@@ -25,6 +25,7 @@ _SAMPLE = datetime(2013, 11, 28, 17, 46, 39)  # noqa: DTZ001 - day, month and ye
 _LIMIT = re.compile(r"([1-9][0-9]{0,4})(h|m|s)", re.ASCII)
 _SECONDS = {"h": 3600, "m": 60, "s": 1}
 Mistake = tuple[str, str, dict[str, Any]]  # the entry, the text that says why, and what stands in it
+_TOP = "top level"  # the entry of what stands above all tables
 
 
 class MappingError(LedgerError):
@@ -36,7 +37,8 @@ class MappingError(LedgerError):
     def message(self, lang: str = "es_GT") -> str:
         """Return the mistake in words of one language."""
         why = text(self.facts["why"], lang, **self.facts)
-        return text(self.code, lang, file=self.facts["file"], entry=self.facts["entry"], why=why)
+        entry = text("mapping_top", lang) if self.facts["entry"] == _TOP else self.facts["entry"]
+        return text(self.code, lang, file=self.facts["file"], entry=entry, why=why)
 
 
 def load_mapping(path: Path) -> Mapping:
@@ -74,7 +76,7 @@ _SAID = (
 
 def _no_mapping(file: str, error: msgspec.ValidationError) -> MappingError:
     said, _, place = str(error).partition(" - at ")
-    entry = place.strip("`$.").removeprefix("[...].") or "top level"
+    entry = place.strip("`$.").removeprefix("[...].") or _TOP
     for pattern, why in _SAID:
         if found := pattern.fullmatch(said):
             return MappingError(file, entry, why, **found.groupdict())

@@ -300,7 +300,7 @@ def _promise(terms: Terms, calendar: str = "", level: str = "", stops: Stops = (
     """Return what would be promised in `calendar` ("": the policy's), and at `level` for any below it."""
 
     def due(of: str, priority: str, start: str) -> str:
-        limit_us, reference = terms.target(max(of, level, key=_rank), priority)
+        limit_us, reference = terms.target(max(of, level, key=_rank), priority, start)
         return _counted_out(terms.calendar(calendar or reference), start, limit_us, stops)
 
     return due

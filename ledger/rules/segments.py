@@ -30,8 +30,11 @@ OUTSIDE = ("before_target", "left", "no_target")
 class Terms(Protocol):
     """What the policy of a case's opening says: looked up by the caller, so that rules stay pure."""
 
-    def target(self, level: str, priority: str) -> tuple[int, str]:
-        """Return the limit in microseconds and the calendar (name@version) of a level and priority."""
+    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:
+        """Return the limit in microseconds and the calendar (name@version) of a level and priority.
+
+        `start`, the instant it is counted from, tells whether another system stated a limit of its own there.
+        """
 
     def calendar(self, reference: str) -> Calendar:
         """Return the calendar that `name@version` names."""
@@ -80,7 +83,7 @@ def limits(clock: Clock, facts: Sequence[f.TicketFact], terms: Terms, *, promise
             continue
         one = _governs(move, clock, facts, terms, found)
         if not promised and one.calendar:
-            limit_us, calendar = terms.target(one.level, one.priority)
+            limit_us, calendar = terms.target(one.level, one.priority, one.start)
             one = one._replace(limit_us=limit_us, calendar=calendar)
         found.append(one)
     return found

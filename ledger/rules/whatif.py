@@ -67,6 +67,16 @@ def pauses(facts: Sequence[f.TicketFact]) -> list[tuple[str, str]]:
     return [(one.occurred_at, end) for one, end in asked(sorted(facts, key=attrgetter("occurred_at")))]
 
 
+def stated_limits(facts: Sequence[f.TicketFact]) -> dict[tuple[str, str], int]:
+    """Return, in microseconds, the limits that another system's priorities had of their own in an imported case.
+
+    By the instant each is counted from, and our priority: only a row of that system brings one.
+    """
+    opened = {(x.occurred_at, x.priority): x.limit_us for x in facts if isinstance(x, f.TicketOpened) and x.stated}
+    changed = ((x.occurred_at, x.priority, x.limit_us) for x in facts if isinstance(x, f.TicketPrioritised))
+    return opened | {(at, priority): limit_us for at, priority, limit_us in changed if limit_us}
+
+
 def paused_due(calendar: Calendar, start: str, limit_us: int, waits: Sequence[tuple[str, str]]) -> datetime | None:
     """Return when `limit_us` are counted from `start`, none of it inside `waits`; None while one of them has no end.
 
