@@ -10,7 +10,7 @@ import reprlib
 from typing import Any
 
 from ledger.card_numbers import masked, masked_start
-from ledger.texts import table, text
+from ledger.texts import Typed, table, text
 
 # Facts whose values are words of ours: people read them in their language, programs in `facts`.
 _WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role", "needed", "addon"}
@@ -66,7 +66,7 @@ class Malformed(LedgerError):
         super().__init__("malformed", field=_printable(masked_start(field, 64)), value=shown, remedy=remedy, **facts)
 
     def message(self, lang: str = "es_GT") -> str:
-        facts = {k: v for k, v in self.facts.items() if k != "remedy"}
+        facts = {k: Typed(v) if isinstance(v, str) else v for k, v in self.facts.items() if k != "remedy"}
         if self.facts["remedy"] == "remedy_missing":
             return text("malformed_missing", lang, **facts)
         return text("malformed", lang, **{**facts, "remedy": text(self.facts["remedy"], lang, **facts)})

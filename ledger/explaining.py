@@ -40,7 +40,7 @@ class PolicyOf:
         self._opened, self._catalogue = opened, catalogue
         self.day: date = local_day(opened.occurred_at, opened.zone)
 
-    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:  # noqa: ARG002
+    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:
         """Return the limit and the calendar of a level and priority, as promised at the opening."""
         opened = self._opened
         if opened.due_at and (level, priority) == (opened.level, opened.priority):

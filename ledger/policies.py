@@ -56,7 +56,7 @@ class Governing:
     def __init__(self, clock: sla.Clock, catalogue: Catalogue) -> None:
         self._clock, self._catalogue = clock, catalogue
 
-    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:  # noqa: ARG002
+    def target(self, level: str, priority: str, start: str = "") -> tuple[int, str]:
         """Return the limit in microseconds and the calendar (name@version) of a level and priority."""
         found = target(self._catalogue, self._clock, level, priority)
         return found.limit_us, found.calendar
