@@ -26,10 +26,7 @@ READ = REPAIR | {"auditor"}  # an auditor changes nothing (DOMAIN.md, "Least pri
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def books_check_command(ctx: click.Context, repair: bool, by: str | None, as_json: bool) -> None:
-    """Buscar documentos que faltan o sobran, saltos de numeración y sumas que no cuadran.
-
-    Look for documents lost or doubled, gaps in numbers, sums that do not agree. Exit 1 when something is wrong.
-    """
+    """Buscar documentos que faltan o sobran y sumas que no cuadran · look for documents lost or doubled, wrong sums."""
     lang = ctx.obj["lang"]
     with ledger_of(ctx) as ledger:
         name = _permitted(ctx, ledger, by, repair)

@@ -16,7 +16,7 @@ _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
-_OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed")
+_OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed", "approver")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
 # What most accounts never have: people see it where there is some.
@@ -91,6 +91,8 @@ def show_history(answer: dict[str, Any], lang: str) -> None:
 
 def _happened(entry: dict[str, Any], lang: str, currency: str) -> str:
     """Return a fact in words; what it need not have (`fact_…_without_…`) is not asked after."""
+    if entry.get("approver") == entry.get("by"):  # within their own limit: nobody else looked at it
+        entry = {name: value for name, value in entry.items() if name != "approver"}
     key = f"fact_{entry['event']}"
     for name in _OPTIONAL:
         if name not in entry and f"{key}_without_{name}" in table():

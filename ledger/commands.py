@@ -34,7 +34,21 @@ from ledger.commands_explain import EXPLAIN_QUESTIONS
 from ledger.commands_queue import QUEUE_QUESTIONS
 from ledger.commands_sla import SLA_COMMANDS, SLA_QUESTIONS
 from ledger.commands_whatif import WHATIF_QUESTIONS
-from ledger.fields import CURRENCY, Amount, Choice, Date, Flag, Id, Instant, Name, NewId, Text, Whole, Zone
+from ledger.fields import (
+    CURRENCY,
+    OWN_CURRENCY,
+    Amount,
+    Choice,
+    Date,
+    Flag,
+    Id,
+    Instant,
+    Name,
+    NewId,
+    Text,
+    Whole,
+    Zone,
+)
 from ledger.rules.coverage import REQUESTS
 from ledger.rules.responses import CHANNELS
 from ledger.rules.sla import PRIORITIES
@@ -73,7 +87,7 @@ COMMANDS = by_name(
                 may("nit", Text(20)),
                 may("address", Text(300)),
                 may("zone", Zone()),
-                may("currency", CURRENCY),
+                may("currency", OWN_CURRENCY),
                 may("language", Choice(LANGUAGES)),
             ),
             CLERKS,

@@ -55,6 +55,8 @@ def void(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> De
 def write_off(account: Account, v: Answer, asked: Asked, _catalogue: Catalogue) -> Decided:
     """Give up what is owed on a charge whose service was given: one that was paid once, of a period that is over."""
     book = account.whole(asked.now)
+    if v["charge"] in book.debts:
+        raise Refused("refund_debt_stays", debt=v["charge"])
     charge = open_charge(book, account, v["charge"])
     then = _then(account, charge.id, asked)
     if not then.times_paid:

@@ -293,6 +293,15 @@ class Names(Kind):
 CURRENCY = Choice(CURRENCIES)
 
 
+class OwnCurrency(Choice):
+    """The currency an account is opened in: nothing is there yet that it could take it from."""
+
+    about = "own_currency"
+
+
+OWN_CURRENCY = OwnCurrency(CURRENCIES)
+
+
 @dataclass(frozen=True)
 class Field:
     """A named value of a command or question; its words stand in `ledger/texts/commands.toml`."""

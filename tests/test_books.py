@@ -372,12 +372,15 @@ def test_who_shows_a_token_checks_and_repairs_the_books_as_their_role_may(
 
 
 def test_a_request_is_told_in_the_readers_own_words(store_url: str) -> None:
+    """What it would do, without the program's words; who corrected within their limit was approved by nobody."""
     desk = Desk(store_url).at("2026-01-31 10:00").sell(level="advanced")
+    desk.do("charge.credit", by=MARTA, account=PANADERIA, charge="C-100-S1-p", amount="1.00", reason="x")
     words = {"account": PANADERIA, "charge": "C-100-S1-p", "amount": "300.00", "reason": "x"}
     assert desk.do("charge.credit", by=BEATRIZ, **words)["pending"] == "R-1"
     desk.close()
     history = program(store_url, "history", PANADERIA)
     assert "Solicitud R-1 (nota de crédito): espera la aprobación de otra persona" in history
+    assert "Nota de crédito C-100-N1 por Q1.00 sobre el cargo C-100-S1-p  " in history
     shown = program(store_url, "approval", "show", "R-1")
     assert "Nota de crédito por Q300.00 sobre el cargo C-100-S1-p\n" in shown
     assert not any(word in shown for word in ("charge.credit", "Credit note", "problema"))

@@ -76,6 +76,8 @@ def test_a_credit_note_and_a_refund_between_the_banks_date_and_the_recording_sta
     assert money(desk, at="2026-05-07 10:00")["refund_owed"] == "150.00"
     topics = [(e["event"], e["at"], e["amount"]) for e in desk.events(PANADERIA, "account.refund_owed")]
     assert topics == [("account.refund_owed", local("2026-05-06 10:00"), "150.00")]
+    with desk.refused("refund_debt_stays"):
+        correct(desk, "write_off", "P1-d")
 
 
 def test_a_renewal_that_the_returned_cheque_prepaid_is_past_due_from_the_recording(desk: Desk) -> None:
