@@ -74,8 +74,12 @@ def parse_line(line: bytes, parse_float: Callable[[str], Any] | None = None) -> 
         )
     except UnicodeDecodeError:
         raise Malformed("line", repr(_start(line, 40, "latin-1").encode("latin-1")), "remedy_utf8") from None
-    except (ValueError, RecursionError) as error:
-        raise Malformed("line", _start(line, 60), "remedy_json", detail=str(error)) from None
+    except json.JSONDecodeError as error:
+        raise Malformed("line", _start(line, 60), "remedy_json", row=error.lineno, column=error.colno) from None
+    except RecursionError:
+        raise Malformed("line", _start(line, 60), "remedy_json_deep") from None
+    except ValueError:  # NaN, an infinity, thousands of digits
+        raise Malformed("line", _start(line, 60), "remedy_json_number") from None
     if not isinstance(data, dict):
         raise Malformed("line", _start(line, 60), "remedy_object")
     return data

@@ -22,6 +22,8 @@ from ledger.rules.money import CURRENCIES, parse_amount
 _MONTH = re.compile(r"[0-9]{4}-(?:0[1-9]|1[0-2])")
 _UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 _CONTROLS = r"\x00-\x1f\x7f-\x9f"
+_UNSEEN = r"\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+_HIDDEN = re.compile(f"[{_UNSEEN}]")
 _ID = re.compile(rf"[^\s/\\?#%{_CONTROLS}](?:[^/\\?#%{_CONTROLS}]{{0,62}}[^\s/\\?#%{_CONTROLS}])?")
 # What a new id is written with: printable ASCII but for what parts a URL, and the letters of European languages in
 # Latin script, less those that are read as another letter (dotless i, long s, letters with a dot or a quote beside).
@@ -56,6 +58,7 @@ class Text(Kind):
     most: int = 200
     blank: bool = False
     lines: bool = False
+    seen: bool = False  # no sign that cannot be seen or turns the direction: it is printed on documents
 
     def parse(self, value: Any, field: str) -> str:
         if not isinstance(value, str):
@@ -67,12 +70,15 @@ class Text(Kind):
         allowed = "\n\t" if self.lines else ""
         if any(unicodedata.category(c) in ("Cc", "Cs") and c not in allowed for c in value):
             raise Malformed(field, value, "remedy_control")
+        if self.seen and _HIDDEN.search(value):
+            raise Malformed(field, value, "remedy_hidden")
         if not self.blank and not value.strip():
             raise Malformed(field, value, "remedy_blank")
         return unicodedata.normalize("NFC", value)
 
     def schema(self) -> dict[str, Any]:
         controls = r"\x00-\x08\x0b-\x1f\x7f-\x9f" if self.lines else _CONTROLS
+        controls += _UNSEEN if self.seen else ""
         some = "" if self.blank else r"(?=[\s\S]*\S)"
         pattern = f"^{some}[^{controls}]*$"
         return {"type": "string", "maxLength": self.most, "minLength": 0 if self.blank else 1, "pattern": pattern}

@@ -127,13 +127,16 @@ TRIED: list[tuple[Kind, tuple[Any, ...]]] = [
     (Text(10, lines=True), ("a\nb", "a\tb", "a\x0bb", "\n")),
     (Id(), ("C-1", "", " C", "C ", "a/b", "a\\b", "a?b", "a#b", "a%b", "a\x00", "x" * 64, "x" * 65, 7)),
     (NewId(), ("C-1", "..", ".", "a\u200bb", "\u0430na", "x" * 64, "x" * 65)),
+    (
+        Text(200, seen=True),
+        ("Librería Ñandú & Cía.", "中国", "An\u200ba", "\u200b", "\u202eana", "a\u00adb", "\ufeffa", ""),
+    ),
     (Month(), ("2026-03", "1899-12", "1900-01", "9898-12", "9899-01", "9999-12", "0001-01", "2026-13", "2026-3", 7)),
     (Date(), ("2026-03-01", "1899-12-31", "1900-01-01", "9898-12-31", "9899-01-01", "2026-3-1", "9999-01-01", 7)),
     (
         Instant(),
         ("2026-03-01T00:00:00Z", "1899-03-01T00:00:00Z", "9898-03-01T00:00:00Z", "9899-03-01T00:00:00Z", "x", 7),
     ),
-    (Month(), ("2026-03", "2026-13", "2026-3")),
     (Whole(1, 5), (1, 5, 0, 6, 1.5, "3", None)),
     (Flag(), (True, False, 0, "true", None)),
 ]
@@ -222,3 +225,23 @@ def test_a_503_names_no_file_but_to_an_operator(alone: Office, monkeypatch: pyte
     assert told["agent"].json["request_id"] in told["agent"].json["detail"]
     assert path in told["operator"].text
     assert path in caplog.text
+
+
+# --- what is no JSON, told in the reader's words -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[" * 50_000, "demasiados niveles"),
+        (b'{"name":NaN}', "sin valor"),
+        (b'{"account":"D-3","name":' + b"1" * 5000 + b"}", "demasiadas cifras"),
+        (b'{"a":\n x}', "línea 2, columna 2"),
+        (b"\xef\xbb\xbf{}", "línea 1, columna 1"),
+    ],
+)
+def test_what_is_no_json_is_told_in_words(office: Office, body: bytes, said: str) -> None:
+    answer = office.raw("/v1/accounts", body)
+    assert (answer.status_code, answer.json["code"]) == (400, "malformed")
+    assert said in answer.json["detail"]
+    assert not re.search("recursion|Exceeds|Unexpected|number|Expecting", answer.json["detail"])
