@@ -20,6 +20,7 @@ from ledger.secret_file import secret_file_of
 
 _NAME = Text(200)
 _KINDS = (*KINDS, *STAFF_KINDS)
+_LISTED = ", ".join(_KINDS)
 
 
 @click.group("contact", cls=Commands)
@@ -76,7 +77,9 @@ def webhook_group() -> None:
 
 @webhook_group.command("add")
 @click.argument("url")
-@click.option("--kinds", default="", help=", ".join(_KINDS) + " (con comas · with commas); default: all")
+@click.option(
+    "--kinds", default="", help=f"{_LISTED}; con comas; si falta: todos · {_LISTED}; with commas; default: all"
+)
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_context
 def add(ctx: click.Context, url: str, kinds: str, as_json: bool) -> None:

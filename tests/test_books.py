@@ -163,13 +163,6 @@ def test_sound_books_are_sound(desk: Desk) -> None:
     assert check(desk.ledger).found == []
 
 
-def test_the_number_of_a_request_for_approval_is_no_documents(desk: Desk) -> None:
-    desk.at("2026-01-15 10:00").sell(PANADERIA, "advanced")
-    asked = desk.do("charge.credit", account=PANADERIA, charge="C-100-S1-p", amount="250.01", reason="x", by=MARTA)
-    assert asked["pending"] == "R-1"
-    assert check(desk.ledger, repair=True)[2:] == ([], [])
-
-
 def test_lost_documents_are_found_named_and_issued_today(desk: Desk) -> None:
     desk.at("2026-01-31 10:00").sell(paid=2).sell("C-2").at("2026-03-01 10:00")
     as_it_was(desk)

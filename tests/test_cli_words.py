@@ -153,3 +153,23 @@ def test_the_compiled_words_of_the_parser_are_those_of_their_source() -> None:
         elif singular:
             assert said.gettext(singular) == message.string
     assert len(written) > 40
+
+
+def helps(command: click.Command, path: str = "") -> dict[str, str]:
+    """Return every text of help of a command and of all below it, by where it stands."""
+    said = {path: command.help or ""}
+    for param in command.params:
+        if isinstance(param, click.Option):
+            said[f"{path} --{param.name}"] = param.help or ""
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            said |= helps(below, f"{path} {name}".strip())
+    return said
+
+
+@pytest.mark.parametrize("lang", ["es_GT", "en"])
+def test_no_help_is_cut_inside_its_parentheses(lang: str) -> None:
+    said = helps(assemble(lang))
+    assert len(said) > 300
+    cut = {where: words for where, words in said.items() if words.count("(") != words.count(")") or " · " in words}
+    assert cut == {}
