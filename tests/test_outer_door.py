@@ -73,7 +73,7 @@ class Shell:
             self.kept[f"${name}"] = str(json.loads(self.run(f"{words} --json"))[field])[: int(length or 999)]
         elif head == "stdin":
             given, _, words = rest.partition(" => ")
-            self.run(words, given=given + "\n")
+            self.run(words, given=self.kept.get(given, given) + "\n")
         elif head == "serves":
             self.serve(rest)
         elif head == "1:":
