@@ -51,6 +51,7 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
         raise Unavailable("port_taken", host=host, port=port, why=error.strerror or str(error)) from error
     except ValueError as error:
         raise Unavailable("listening_wrong", host=host, port=port, why=str(error)) from error
+    server.heed_signals()
     worker = Worker(services)
     others: list[Any] = []
     if with_worker:
@@ -60,7 +61,6 @@ def serve_command(ctx: click.Context, host: str, port: int, threads: int, with_w
     for other in others:
         other.start()
     shown = f"[{host}]" if ":" in host else host
-    server.heed_signals()
     click.echo(text("serving", ctx.obj["lang"], host=shown, port=server.port))
     sys.stdout.flush()
     drained = server.run()

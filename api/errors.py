@@ -87,7 +87,8 @@ def refused(error: LedgerError) -> Response:
     if status == 503 and not _tells_nothing(error):
         _log.error("request %s unavailable: %s", g.get("request_id", ""), error)
         if not operator():
-            facts, detail = {}, text("unavailable_detail", lang(), request_id=g.get("request_id", ""))
+            facts = {name: fact for name, fact in facts.items() if name in _HARMLESS}
+            detail = text("unavailable_detail", lang(), request_id=g.get("request_id", ""))
     if isinstance(error, Malformed):
         facts.pop("remedy")
         every = error.every if isinstance(error, Unacceptable) else (error,)

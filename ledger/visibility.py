@@ -79,7 +79,7 @@ FIELDS: dict[str, Sort] = {
         "changed field before after zone_from months recorded to_record dry_run count",
         "rows totals total met breached open met_bp p50_us p90_us p95_us worst_us breaches customer",
         "late_us raw to known_at published published_at digest known_up_to now differences cause fact is elapsed_us",
-        "cases booked_in occurred_at entry outcomes provisional final_from earlier",
+        "cases approved_alone booked_in occurred_at entry outcomes provisional final_from earlier",
         # history: what else facts say
         "entries event recorded_at source key starts ends undoes at_once since ticket_no row confirmed",
         "split_from corrects via direction agreed reminder child percent limit_us what",

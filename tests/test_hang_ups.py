@@ -73,11 +73,12 @@ def test_clients_that_hang_up_harm_nobody(local: Office, kind: str) -> None:
     assert "was sent SIG" not in logged  # a worker of gunicorn that a signal killed
 
 
-def test_a_command_whose_reader_leaves_ends_without_a_word(local: Office, tmp_path: Path) -> None:
+def test_a_command_whose_reader_leaves_ends_without_a_word(sqlite_url: str, tmp_path: Path) -> None:
+    subprocess.run(command(sqlite_url, "migrate"), env=environment(), check=True, capture_output=True)
     script = tmp_path / "script.jsonl"
     script.write_text('{"ask": "account", "account": "C-1"}\n' * 2000)
     with subprocess.Popen(
-        command(local.url, "apply", str(script)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+        command(sqlite_url, "apply", str(script)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
     ) as asked:
         assert asked.stdout is not None
         assert asked.stderr is not None

@@ -56,6 +56,7 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("plan.upgrade", {"account": "C-1", "level": "advanced"}),
     ("charge.discount", {"account": "C-1", "charge": "C-1-U1", "amount": "10.00"}),
     ("charge.void", {"account": "C-1", "charge": "C-1-U1"}),
+    ("approval.give", {"request": "R-1"}),  # the void is above the limit
     ("plan.change_term", {"account": "C-1", "term": "yearly"}),
     ("plan.withdraw_change", {"account": "C-1"}),
     ("plan.pay_by", {"account": "C-1", "pay_by": "card"}),
@@ -76,9 +77,9 @@ COURSE: list[tuple[str, dict[str, Any]]] = [
     ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 31}),
     ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 32}),
     ("courtesy.grant", {"account": "C-1", "level": "basic", "units": 33}),
-    ("approval.withdraw", {"request": "R-1"}),
-    ("approval.refuse", {"request": "R-2"}),
-    ("approval.give", {"request": "R-3"}),
+    ("approval.withdraw", {"request": "R-2"}),
+    ("approval.refuse", {"request": "R-3"}),
+    ("approval.give", {"request": "R-4"}),
     ("licence.renew", {"account": "C-2", "licence_until": "2026-12-31"}),
 ]
 

@@ -81,7 +81,7 @@ def test_a_second_purchase_is_refused_and_names_upgrade_and_addon(desk: Desk, pa
     with desk.refused("already_subscribed") as told:
         desk.sell(level="advanced")
     assert "upgrade" in told.en
-    assert "addon.purchase" in told.en
+    assert "add-on" in told.en
 
 
 def test_a_second_purchase_dated_before_the_first_is_refused_too(desk: Desk) -> None:
