@@ -77,7 +77,7 @@ def blueprint() -> LedgerBlueprint:
     """Return the blueprint of the lists."""
     blp = LedgerBlueprint("lists")
     for listing in (
-        Listing("accounts", "balances", "account", _accounts),
+        Listing("accounts", "balances", "account", _accounts, (Field("search", Text(200), required=False),)),
         Listing("tickets", "tickets", "ticket", _tickets, (_ACCOUNT,)),
         Listing("declines", "declines", "position", _declines, (_ACCOUNT,)),
         Listing(
@@ -96,7 +96,8 @@ def blueprint() -> LedgerBlueprint:
 def _accounts(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:
     ledger = services().ledger
     now = ledger.clock.now()
-    return [balances.as_of_now(ledger, row, now) for row in balances.accounts(read, after=after, limit=limit)]
+    found = balances.accounts(read, after=after, limit=limit, search=values.get("search") or "")
+    return [balances.as_of_now(ledger, row, now) for row in found]
 
 
 def _tickets(read: Store, values: dict[str, Any], after: Any, limit: int) -> Rows:

@@ -54,7 +54,7 @@ FIELDS: dict[str, Sort] = {
         "applied attempt attempts bank card card_charge certified_as charges document documents final method note",
         "slip_total assumed paid_assumed unused_assumed refund_debts refund_owed reversed_amount debt",
         "credit_note invoice number payment payments pays refund reference reopened said series token uuid value_date",
-        "asked_at issued_at",
+        "asked_at issued_at approved_alone",
     ),
     **_named(Sort.TEXT, "text subject excluded reason"),
     "attributes": Sort.TEXT | Sort.WHOLE,

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
+from unicodedata import combining, normalize
 
+from ledger import patience
 from ledger.answers import subscription_shown
 from ledger.application import Ledger
 from ledger.rules.book import Book
@@ -37,6 +39,7 @@ BALANCES = Table(
     ),
     (("account",), ("next_due", "account"), ("next_attempt", "account")),
 )
+_READ = 500  # rows at a time where names are searched
 _SHOWN = BALANCES.names[1:-1]  # when a card is asked next is the scheduler's affair
 GRANTS = Table(
     "r_grants",
@@ -113,10 +116,27 @@ def _next_due(book: Book, as_of: str) -> str:
 MODEL = ReadModel("balances", 2, "account/", (BALANCES, GRANTS, UNITS), rows)
 
 
-def accounts(read: Store, *, after: str = "", limit: int = 50) -> list[dict[str, Any]]:
-    """Return accounts in order of their number, from behind `after`, with what each has left."""
+def accounts(read: Store, *, after: str = "", limit: int = 50, search: str = "") -> list[dict[str, Any]]:
+    """Return accounts in order of their number, from behind `after`, with what each has left.
+
+    With `search` those whose number or name has it somewhere; capitals and accents do not matter.
+    """
+    found, wanted = list[dict[str, Any]](), _plain(search)
+    most = max(limit, _READ) if wanted else limit
     sql = f"SELECT {', '.join(_SHOWN)} FROM r_balances WHERE account > ? ORDER BY account LIMIT ?"
-    return [dict(zip(_SHOWN, row, strict=True)) for row in read.query(sql, [after, limit])]
+    while len(found) < limit:
+        patience.check()
+        rows = [dict(zip(_SHOWN, row, strict=True)) for row in read.query(sql, [after, most])]
+        found += [row for row in rows if wanted in _plain(row["account"]) or wanted in _plain(row["name"])]
+        if len(rows) < most:
+            break
+        after = rows[-1]["account"]
+    return found[:limit]
+
+
+def _plain(words: str) -> str:
+    """Return words without capitals and accents."""
+    return "".join(c for c in normalize("NFKD", words.casefold()) if not combining(c))
 
 
 def as_of_now(ledger: Ledger, row: dict[str, Any], now: str) -> dict[str, Any]:

@@ -139,6 +139,22 @@ def test_probes_and_document_are_open(local: Office) -> None:
 # --- problems -----------------------------------------------------------------------------------------------------
 
 
+def test_an_agent_finds_a_customer_by_a_part_of_the_name_without_capitals_or_accents(local: Office) -> None:
+    for number, name in (("C-1", "Ferretería Peñón"), ("C-2", "FERRETERIA LA UNION"), ("X-3", "Óptica Ñandú")):
+        assert local.post("/v1/accounts", {"account": number, "name": name}).status_code == 201
+
+    def found(search: str) -> list[str]:
+        answer = local.get(f"/v1/accounts?search={search}&limit=1", role="agent")
+        numbers = [item["account"] for item in answer.json["items"]]
+        while following := answer.json["next"]:
+            answer = local.get(f"/v1/accounts?search={search}&limit=1&cursor={following}", role="agent")
+            numbers += [item["account"] for item in answer.json["items"]]
+        return numbers
+
+    assert found("ferreteria") == ["C-1", "C-2"]
+    assert (found("UNI%C3%93N"), found("nandu"), found("c-1"), found("%25")) == (["C-2"], ["X-3"], ["C-1"], [])
+
+
 def test_every_wrong_field_is_told_at_once(local: Office) -> None:
     body = {"amount": "1.005", "method": "barter", "bänk/~": 1, "at": "yesterday"}
     refused = local.post("/v1/accounts/C-1/payments", body, role="finance", Accept_Language="en")

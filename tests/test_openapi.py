@@ -27,7 +27,7 @@ from tests.test_api import Office
 
 VENDOR = Path(__file__).resolve().parent.parent / "api" / "static" / "vendor"
 LISTS = {
-    "list_accounts": {"limit", "cursor", "min_position"},
+    "list_accounts": {"search", "limit", "cursor", "min_position"},
     "list_tickets": {"account", "limit", "cursor", "min_position"},
     "list_declines": {"account", "limit", "cursor", "min_position"},
     "list_billing_entries": {"account", "month", "limit", "cursor", "min_position"},
