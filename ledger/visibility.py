@@ -63,7 +63,7 @@ FIELDS: dict[str, Sort] = {
     "values": Sort.MONEY | Sort.TEXT | Sort.WHOLE,
     "effects": Sort.MONEY | Sort.WHOLE,
     "effect": Sort.MONEY | Sort.WHOLE,
-    **_named(Sort.PERSON, "actor by approver responded_by salesperson stated_by closed_by"),
+    **_named(Sort.PERSON, "actor by approver responded_by salesperson stated_by closed_by asked_by"),
     **_named(
         Sort.OPEN,
         # customers, plans, tickets left
