@@ -16,7 +16,7 @@ _AMOUNT = re.compile(r"-?[0-9]+\.[0-9]{2}", re.ASCII)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _INSTANT = re.compile(_DATE.pattern + r"T[0-9]{2}:[0-9]{2}:\S+", re.ASCII)
 
-_OPTIONAL = ("nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed", "approver")
+_OPTIONAL = ("gross", "nit", "credit", "due_at", "text", "corrects", "via", "verdict", "assumed", "approver")
 _SHORT_LISTS = {"pays"}  # lists of records that a table's cell has room for
 
 # What most accounts never have: people see it where there is some.

@@ -173,3 +173,19 @@ def test_no_help_is_cut_inside_its_parentheses(lang: str) -> None:
     assert len(said) > 300
     cut = {where: words for where, words in said.items() if words.count("(") != words.count(")") or " · " in words}
     assert cut == {}
+
+
+def test_a_history_says_nothing_of_amounts_that_its_reader_is_not_told(capsys: pytest.CaptureFixture[str]) -> None:
+    """An agent read `?` for a price, and of an upgrade that nothing was left of the running period."""
+    sold = {"level": "basic", "term": "yearly", "channel": "web", "units": 5, "charge": "C-1-U1"}
+    events = ("plan_purchased", "addon_purchased", "upgrade_asked")
+    stamps = {"at": "2026-01-31T09:00:00-06:00", "recorded_at": "2026-01-31T09:00:00-06:00"}
+    entries = [{**sold, **stamps, "event": f"account.{event}"} for event in events]
+    answer = {"account": "C-1", "name": "A", "currency": "GTQ", "entries": entries}
+    cli_show.show_history(answer, "es_GT")
+    told = capsys.readouterr().out
+    assert "Plan Básico anual vendido (sitio web): 5 tickets al mes " in told
+    assert "?" not in told
+    assert "sin saldo" not in told
+    cli_show.show_history({**answer, "entries": [{**one, "gross": "600.00"} for one in entries]}, "es_GT")
+    assert capsys.readouterr().out.count("Q600.00") == len(events)
