@@ -10,10 +10,13 @@ import reprlib
 from typing import Any
 
 from ledger.card_numbers import masked, masked_start
-from ledger.texts import Typed, table, text
+from ledger.texts import Typed, as_read, table, text
 
 # Facts whose values are words of ours: people read them in their language, programs in `facts`.
-_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role", "needed", "addon"}
+_WORDS = {"level", "now", "term", "state", "method", "pay_by", "priority", "status", "role", "request", "verdict"}
+_WORDS |= {"needed", "addon"}
+_LISTS = {"roles": "role", "reminders": "reminder"}  # facts of several, and what each of them is
+_CHOICES = {"value", "words"}  # what a role may give a field: our words where the refusal is about them
 _INSTANT = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})T([0-9]{2}:[0-9]{2}:[0-9]{2})(\.[0-9]{6})Z", re.ASCII)
 
 
@@ -33,7 +36,10 @@ class LedgerError(Exception):
         code = self.code
         if "due" not in self.facts and f"{code}_without_due" in table():  # kept from the role that is told
             code = f"{code}_without_due"
-        return text(code, lang, **{name: _told(name, fact, lang) for name, fact in self.facts.items()})
+        facts = {name: _told(name, fact, lang) for name, fact in self.facts.items()}
+        if code == "role_not_with":
+            facts |= {name: _listed("state", self.facts[name], lang) for name in _CHOICES & set(facts)}
+        return text(code, lang, **facts)
 
     def __str__(self) -> str:
         return f"{self.code}: {self.message('en')}"
@@ -80,15 +86,38 @@ def _told(name: str, fact: Any, lang: str) -> Any:
     """Return a fact as people read it: our words in their language, an instant without its zeros."""
     if not isinstance(fact, str):
         return fact
-    if name == "roles":
-        return ", ".join(_told("role", role, lang) for role in fact.split(", "))
+    if name in _LISTS:
+        return text("reminders_none", lang) if fact == "-" else _listed(_LISTS[name], fact, lang)
+    if name == "command":
+        return _act(fact, lang)
     for key in (f"value_{name}_{fact}", f"value_{fact}") if name in _WORDS else ():
         if key in table():
             return text(key, lang)
     if found := _INSTANT.fullmatch(fact):
         day, time, part = found.groups()
-        return f"{day} {time}{part if part != '.000000' else ''} UTC"
+        shown = day if lang == "en" else as_read(day, lang)
+        return f"{shown} {time}{part if part != '.000000' else ''} UTC"
     return fact
+
+
+def _listed(name: str, fact: str, lang: str) -> str:
+    return ", ".join(_dated(_told(name, one, lang), lang) for one in fact.split(", "))
+
+
+def _dated(fact: str, lang: str) -> str:
+    return fact if lang == "en" else as_read(fact, lang)
+
+
+def _act(name: str, lang: str) -> str:
+    """Return what a command or a question does, in a few words; a name that has no words stays as it is."""
+    if f"act_{name}" in table():
+        return text(f"act_{name}", lang)
+    for kind, ends in (("do", r"[:;(]"), ("ask", r"[:;(,]")):
+        if f"{kind}_{name}" in table():
+            words = re.split(ends, text(f"{kind}_{name}", lang))[0].strip()
+            words = words[:1].lower() + words[1:]
+            return words if kind == "do" else text("ask_in_words", lang, what=words)
+    return name
 
 
 class _Short(reprlib.Repr):

@@ -342,8 +342,16 @@ def test_a_request_for_approval_is_no_document_that_the_books_lack(desk: Desk) -
 @pytest.mark.parametrize(
     ("role", "repair", "told"),
     [
-        ("agent", [], "El rol agente no puede hacer books check; pueden: auditor, finanzas, gerente, operador."),
-        ("auditor", ["--repair"], "El rol auditor no puede hacer books check --repair; pueden: finanzas, gerente"),
+        (
+            "agent",
+            [],
+            "Su rol (agente) no permite esto: revisar los documentos fiscales. Lo puede hacer: auditor, finanzas, gerente, operador.",
+        ),
+        (
+            "auditor",
+            ["--repair"],
+            "Su rol (auditor) no permite esto: emitir los documentos fiscales que faltan. Lo puede hacer: finanzas, gerente",
+        ),
         ("auditor", [], ""),
         ("finance", ["--repair"], ""),
     ],

@@ -12,8 +12,10 @@ from importlib.resources import files
 from typing import Any
 
 _WHEN = re.compile(r"(\d{4})-(\d\d)-(\d\d)(?:T(\d\d:\d\d)(:\d\d)\S*)?", re.ASCII)
+_MONTH = re.compile(r"(\d{4})-(0[1-9]|1[0-2])", re.ASCII)
 _COLUMNS = ("es", "en")
 PEOPLE = frozenset({"actor", "agent", "approver", "assigned_to", "by", "responded_by", "to"})  # who did something
+MONTHS = frozenset({"month", "closed_through"})  # told as "enero de 2026"
 LANGUAGES = ("es_GT", "en")
 
 
@@ -42,6 +44,8 @@ def text(key: str, lang: str, /, **facts: Any) -> str:
     A fact that is missing shows as "?"; an unknown key is a programming error (KeyError). Dates and instants among
     the facts are written as people write them in Spanish; English keeps them as they were given.
     """
+    if str(facts.get("units")) == "1" and f"{key}_one" in table():
+        key = f"{key}_one"
     shown = {name: _said(name, value, lang) if isinstance(value, str) else value for name, value in facts.items()}
     if (how := f"how_{facts.get('channel')}") in table():
         shown["how"] = table()[how][_COLUMNS[lang == "en"]]
@@ -52,7 +56,11 @@ def _said(name: str, value: str, lang: str) -> str:
     """Return a fact as people read it: who is no person by a word of theirs, dates in Spanish as written there."""
     if name in PEOPLE and f"value_by_{value}" in table():
         return table()[f"value_by_{value}"][_COLUMNS[lang == "en"]]
-    return value if lang == "en" or isinstance(value, Typed) else as_read(value, lang)
+    if lang == "en" or isinstance(value, Typed):
+        return value
+    if name in MONTHS and (month := _MONTH.fullmatch(value)):
+        return f"{table()['explain_months']['es'].split(',')[int(month[2]) - 1]} de {month[1]}"
+    return as_read(value, lang)
 
 
 def as_read(value: str, lang: str, *, seconds: bool = True) -> str:
