@@ -82,12 +82,12 @@ def test_people_read_their_own_language_alone_of_a_request_and_of_a_role(cli: Cl
     ]
     told = cli(*late, lang="es_GT", stdin="".join(f"{json.dumps(line)}\n" for line in lines)).stdout.splitlines()
     assert json.loads(told[1])["pending"] == "R-1"
-    assert json.loads(told[2])["message"].endswith("pueden: gerente, operador.")
+    assert json.loads(told[2])["message"].endswith("gerente, operador.")
     assert json.loads(told[2])["roles"] == "manager, operator"
     spanish, english = (cli("approval", "list", lang=lang).stdout for lang in ("es_GT", "en"))
-    assert "Excluir el ticket T-1" in spanish
+    assert "Excluir el caso T-1" in spanish
     assert "Exclude" not in spanish
-    assert "Exclude ticket T-1" in english
+    assert "Exclude case T-1" in english
     assert "Excluir" not in english
 
 
