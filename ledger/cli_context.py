@@ -54,8 +54,8 @@ def asker(ctx: click.Context, ledger: Ledger, *, needed: bool = False) -> Caller
     """
     try:
         return who(ledger.store, ctx.obj["settings"])
-    except Refused:
-        if needed:
+    except Refused as refused:
+        if needed or refused.code != "login_needed":  # a token that is named, or open to others, must be good
             raise
         return None
 

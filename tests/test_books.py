@@ -345,12 +345,14 @@ def test_a_request_for_approval_is_no_document_that_the_books_lack(desk: Desk) -
         (
             "agent",
             [],
-            "Su rol (agente) no permite esto: revisar los documentos fiscales. Lo puede hacer: auditor, finanzas, gerente, operador.",
+            "Su rol (agente) no permite esto: revisar los documentos fiscales. Lo puede hacer: auditor, finanzas, gerente, "
+            "operador.",
         ),
         (
             "auditor",
             ["--repair"],
-            "Su rol (auditor) no permite esto: emitir los documentos fiscales que faltan. Lo puede hacer: finanzas, gerente",
+            "Su rol (auditor) no permite esto: emitir los documentos fiscales que faltan. Lo puede hacer: finanzas, "
+            "gerente",
         ),
         ("auditor", [], ""),
         ("finance", ["--repair"], ""),

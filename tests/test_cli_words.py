@@ -189,3 +189,17 @@ def test_a_history_says_nothing_of_amounts_that_its_reader_is_not_told(capsys: p
     assert "sin saldo" not in told
     cli_show.show_history({**answer, "entries": [{**one, "gross": "600.00"} for one in entries]}, "es_GT")
     assert capsys.readouterr().out.count("Q600.00") == len(events)
+
+
+def test_a_token_file_that_is_named_and_missing_answers_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, "migrate", "--test-clock")
+    run(tmp_path, "account", "open", "C-1", "--name", "Uno")
+    monkeypatch.setenv("LEDGER_TOKEN_FILE", str(tmp_path / "nope"))
+    with pytest.raises(SystemExit) as ended:
+        main(["--database", f"sqlite:///{tmp_path / 'l.db'}", "billing", "C-1"])
+    assert ended.value.code == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "nope" in said.err
