@@ -49,9 +49,10 @@ class Approving(Cashier):
         if decided.declined:
             facts = decided.answer(None)  # type: ignore[arg-type]  # a decline needs no book
             raise Refused(decided.declined, **facts)
+        if act.request:  # who answered does not approve, even where another month would need nobody
+            about = need_of(self, account, decided, asked, all_of=True)
+            return self._carried_out(decided, about, asked, act)
         need = need_of(self, account, decided, asked)
-        if act.request:
-            return self._carried_out(decided, need, asked, act)
         if act.states and (need is not None or act.values.get("approver")):
             about = need_of(self, account, decided, asked, all_of=True)
             return _approved(decided, _stated(act, asked, about), "stated")
