@@ -345,8 +345,8 @@ def test_a_request_for_approval_is_no_document_that_the_books_lack(desk: Desk) -
         (
             "agent",
             [],
-            "Su rol (agente) no permite esto: revisar los documentos fiscales. Lo puede hacer: auditor, finanzas, gerente, "
-            "operador.",
+            "Su rol (agente) no permite esto: revisar los documentos fiscales. Lo puede hacer: auditor, finanzas, "
+            "gerente, operador.",
         ),
         (
             "auditor",
