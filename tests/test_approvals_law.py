@@ -55,7 +55,11 @@ class Life:
         self.desk.sell(self.broke, "advanced").addon(self.broke, "advanced")
         self.at(-1)
         for number in (1, 2):
-            returned = {"payment": f"{self.broke}-P{number}", "kind": "returned_cheque", "reason": "sin fondos"}
+            returned: dict[str, Any] = {
+                "payment": f"{self.broke}-P{number}",
+                "kind": "returned_cheque",
+                "reason": "sin fondos",
+            }
             self.desk.do("payment.reverse", account=self.broke, **returned)
         self.at(0)
         self.desk.sell(self.pays, "advanced")
@@ -104,27 +108,26 @@ class Life:
         account = charge.split("-")[0] + "-" + charge.split("-")[1]
         paid_out = {"method": "transfer", "reference": f"SALE-{self.name}-{rng.random()}", "amount": amount}
         case = {"ticket": rng.choice(self.tickets)}
-        command, given = rng.choice(
-            [
-                *[("approval.give", {"request": one}) for one in self.waiting[-6:]],
-                *[
-                    (f"approval.{word}", {"request": one})
-                    for word in ("refuse", "withdraw")
-                    for one in self.waiting[-1:]
-                    if rng.random() < 0.4
-                ],
-                ("ticket.respond", case),
-                *[("ticket.exclude", case), ("ticket.give_back", case)],
-                ("ticket.revise", case | {"verdict": rng.choice(("met", "breached", "excluded"))}),
-                ("charge.credit", {"account": account, "charge": charge, "amount": amount}),
-                ("charge.discount", {"account": account, "charge": charge, "amount": amount}),
-                ("charge.write_off", {"account": account, "charge": charge, "amount": amount}),
-                ("charge.void", {"account": account, "charge": charge}),
-                *[("payment.refund", {"account": self.pays, "payment": rng.choice(self.payments), **paid_out})] * 2,
-                *[("plan.cancel", {"account": rng.choice((self.pays, self.owes)), "override": True})] * 2,
-                ("plan.withdraw_cancellation", {"account": self.pays}),
-            ]
-        )
+        choices: list[tuple[str, dict[str, Any]]] = [
+            *[("approval.give", {"request": one}) for one in self.waiting[-6:]],
+            *[
+                (f"approval.{word}", {"request": one})
+                for word in ("refuse", "withdraw")
+                for one in self.waiting[-1:]
+                if rng.random() < 0.4
+            ],
+            ("ticket.respond", case),
+            *[("ticket.exclude", case), ("ticket.give_back", case)],
+            ("ticket.revise", case | {"verdict": rng.choice(("met", "breached", "excluded"))}),
+            ("charge.credit", {"account": account, "charge": charge, "amount": amount}),
+            ("charge.discount", {"account": account, "charge": charge, "amount": amount}),
+            ("charge.write_off", {"account": account, "charge": charge, "amount": amount}),
+            ("charge.void", {"account": account, "charge": charge}),
+            *[("payment.refund", {"account": self.pays, "payment": rng.choice(self.payments), **paid_out})] * 2,
+            *[("plan.cancel", {"account": rng.choice((self.pays, self.owes)), "override": True})] * 2,
+            ("plan.withdraw_cancellation", {"account": self.pays}),
+        ]
+        command, given = rng.choice(choices)
         fitting = ("agent", "manager") if command.startswith("ticket.") else ("finance", "manager")
         who = rng.choice([one for one in STAFF if one.role in fitting or rng.random() < 0.2])
         if command in ("approval.give", "approval.refuse", "approval.withdraw") or rng.random() < 0.85:
@@ -179,7 +182,7 @@ class Life:
                 free[month_of(fact)] += 1
             else:
                 assert type(fact) in MONEY, f"nobody approved {fact}"
-                subject = fact.payment if isinstance(fact, f.RefundAsked) else fact.charge
+                subject = fact.payment if isinstance(fact, f.RefundAsked) else getattr(fact, "charge", "")
                 alone[type(fact).__name__, subject] += amount_of(fact, left)
             if isinstance(fact, (f.CreditNoted, f.DebtWrittenOff, f.DiscountGiven)):
                 left[fact.charge] -= amount_of(fact, left)
