@@ -196,7 +196,7 @@ def test_what_rejects_change_is_told_in_words_and_in_json(desk: Desk) -> None:
     spanish = program(
         desk.url, "import", desk.folder / "a.csv", "--mapping", desk.folder / "m.toml", "--dry-run", lang="es_GT"
     )
-    assert "T2 (línea 5): el ticket falta" in spanish.stderr
+    assert "T2 (línea 5): falta el caso" in spanish.stderr
     assert "no se registró nada" in spanish.stderr
 
 

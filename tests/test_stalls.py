@@ -157,7 +157,7 @@ def busy_ledger(office: Office) -> str:
     for number in range(30):
         case = {"ticket": f"T-{number}", "request": "general", "priority": ("low", "medium", "high")[number % 3]}
         assert office.post("/v1/accounts/C-1/tickets", case).status_code == 201
-    scenarios = "%3B".join(f"s{n}:corporate/high={n + 1}h" for n in range(20))
+    scenarios = "%3B".join(f"s{n}:corporate/high={n + 1}h" for n in range(90))
     return f"/v1/sla/what-if?scenarios={scenarios}&aim=95&curve=true&at=2026-01-05T15:00:00Z"
 
 
