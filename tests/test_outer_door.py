@@ -82,7 +82,22 @@ class Shell:
             self.run(line)
 
     def run(self, words: str, *, code: int = 0, given: str = "") -> str:
-        done = subprocess.run(
+        """Return what it prints; it must end with `code`."""
+        done = self.ended(words, given)
+        told = f"{words}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+        assert done.returncode == code, told
+        assert "Traceback" not in done.stderr, told
+        return done.stdout
+
+    def refused(self, words: str) -> str:
+        """Return in what words it is refused (exit 1, or 2 for a value that is wrong)."""
+        done = self.ended(words)
+        assert done.returncode in (1, 2), f"{words}\n{done.stdout}"
+        assert "Traceback" not in done.stderr, done.stderr
+        return done.stderr
+
+    def ended(self, words: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [PROGRAM, *(self.kept.get(word, word) for word in shlex.split(words))],
             cwd=self.folder,
             env=self.env,
@@ -92,10 +107,6 @@ class Shell:
             timeout=_SECONDS,
             check=False,
         )
-        told = f"{words}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
-        assert done.returncode == code, told
-        assert "Traceback" not in done.stderr, told
-        return done.stdout
 
     def serve(self, words: str) -> None:
         process = subprocess.Popen(
